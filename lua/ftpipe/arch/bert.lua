@@ -1,0 +1,128 @@
+--- BERT (Devlin et al. 2019), hence MiniLM and every checkpoint whose config.json says model_type "bert".
+--
+-- Post-norm encoder: sums of word, position and type embeddings, then layers of attention and a
+-- feed-forward block, each followed by dropout, residual and LayerNorm. The three attention
+-- projections are one parameter (3H, H), so `weights` names three checkpoint tensors for it.
+
+local nn = require "ftpipe.nn"
+local graph = require "ftpipe.core.graph"
+
+local bert = { name = "bert", model_types = { "bert" }, prefix = "bert.", version = 1 }
+
+local activations = { gelu = "gelu", gelu_new = "gelu_tanh", gelu_pytorch_tanh = "gelu_tanh", relu = "relu",
+   silu = "silu", swish = "silu", tanh = "tanh" }
+
+--- The sizes of an encoder from config.json; raises when a field is missing or not supported.
+function bert.dimensions(config)
+   local function need(key)
+      local v = config[key]
+      if type(v) ~= "number" then error(("config.json: '%s' is missing or not a number"):format(key), 0) end
+      return v
+   end
+   local act = config.hidden_act or "gelu"
+   if not activations[act] then error(("config.json: hidden_act '%s' is not supported"):format(tostring(act)), 0) end
+   local position = config.position_embedding_type or "absolute"
+   if position ~= "absolute" then
+      error(("config.json: position_embedding_type '%s' is not supported, only 'absolute'"):format(position), 0)
+   end
+   local d = {
+      vocab = need "vocab_size", hidden = need "hidden_size", layers = need "num_hidden_layers",
+      heads = need "num_attention_heads", inner = need "intermediate_size",
+      positions = need "max_position_embeddings", types = config.type_vocab_size or 2,
+      eps = config.layer_norm_eps or 1e-12, activation = activations[act],
+      dropout = config.hidden_dropout_prob or 0.1, attention_dropout = config.attention_probs_dropout_prob or 0.1,
+      std = config.initializer_range or 0.02,
+   }
+   if d.hidden % d.heads ~= 0 then
+      error(("config.json: hidden_size %d is not a multiple of num_attention_heads %d"):format(d.hidden, d.heads), 0)
+   end
+   return d
+end
+
+--- The tree of modules: embed, layer[1..n] and, if asked for, pool.
+function bert.build(config, with_pool)
+   local d = bert.dimensions(config)
+   local opts = { std = d.std }
+   local layer = {}
+   for n = 1, d.layers do
+      layer[n] = {
+         attn = { qkv = nn.linear(d.hidden, 3 * d.hidden, opts), out = nn.linear(d.hidden, d.hidden, opts),
+            norm = nn.layer_norm(d.hidden, d.eps) },
+         ffn = { up = nn.linear(d.hidden, d.inner, opts), down = nn.linear(d.inner, d.hidden, opts),
+            norm = nn.layer_norm(d.hidden, d.eps) },
+      }
+   end
+   return {
+      embed = { word = nn.embedding(d.vocab, d.hidden, opts), position = nn.embedding(d.positions, d.hidden, opts),
+         type = nn.embedding(d.types, d.hidden, opts), norm = nn.layer_norm(d.hidden, d.eps) },
+      layer = layer,
+      pool = with_pool and { dense = nn.linear(d.hidden, d.hidden, opts) } or nil,
+   }, d
+end
+
+local function layer_forward(layer, d, h, batch, site)
+   local attn, ffn = layer.attn, layer.ffn
+   local context = nn.attention(attn.qkv(h), batch, d.heads, d.attention_dropout, site .. ".attn.probs")
+   h = nn.residual_layer_norm(nn.affine(context, attn.out.weight), h, attn.norm, attn.out.bias, batch, d.dropout,
+      site .. ".attn.out")
+   local inner = graph.apply(d.activation, nil, nn.affine(h, ffn.up.weight), ffn.up.bias)
+   return nn.residual_layer_norm(nn.affine(inner, ffn.down.weight), h, ffn.norm, ffn.down.bias, batch, d.dropout,
+      site .. ".ffn.out")
+end
+
+--- Hidden states (T, H) of the last layer.
+function bert.forward(encoder, d, batch)
+   local embed = encoder.embed
+   local h = nn.scope(function()
+      local sum = graph.apply("embed_sum", nil, batch.tokens, embed.word.weight, batch.positions, embed.position.weight,
+         batch.types, embed.type.weight)
+      return nn.dropout(embed.norm(sum), d.dropout, batch, "encoder.embed")
+   end)
+   for n = 1, d.layers do
+      h = nn.scope(layer_forward, encoder.layer[n], d, h, batch, "encoder.layer." .. n - 1)
+   end
+   return h
+end
+
+--- tanh of an affine map of each row's first token: (T, H) -> (B, H).
+function bert.pool(encoder, h, batch)
+   return nn.tanh(encoder.pool.dense(nn.row_first(h, batch)))
+end
+
+--- Canonical parameter name -> names in the checkpoint (several: joined along the first axis).
+function bert.weights(d)
+   local w = {
+      ["encoder.embed.word.weight"] = { "embeddings.word_embeddings.weight" },
+      ["encoder.embed.position.weight"] = { "embeddings.position_embeddings.weight" },
+      ["encoder.embed.type.weight"] = { "embeddings.token_type_embeddings.weight" },
+      ["encoder.embed.norm.weight"] = { "embeddings.LayerNorm.weight" },
+      ["encoder.embed.norm.bias"] = { "embeddings.LayerNorm.bias" },
+      ["encoder.pool.dense.weight"] = { "pooler.dense.weight" },
+      ["encoder.pool.dense.bias"] = { "pooler.dense.bias" },
+   }
+   for n = 0, d.layers - 1 do
+      local ours, theirs = "encoder.layer." .. n, "encoder.layer." .. n
+      for _, k in ipairs { "weight", "bias" } do
+         local at = theirs .. ".attention."
+         w[ours .. ".attn.qkv." .. k] = { at .. "self.query." .. k, at .. "self.key." .. k, at .. "self.value." .. k }
+         w[ours .. ".attn.out." .. k] = { at .. "output.dense." .. k }
+         w[ours .. ".attn.norm." .. k] = { at .. "output.LayerNorm." .. k }
+         w[ours .. ".ffn.up." .. k] = { theirs .. ".intermediate.dense." .. k }
+         w[ours .. ".ffn.down." .. k] = { theirs .. ".output.dense." .. k }
+         w[ours .. ".ffn.norm." .. k] = { theirs .. ".output.LayerNorm." .. k }
+      end
+   end
+   return w
+end
+
+--- Tensors of a checkpoint that no computation reads.
+function bert.ignored(name) return name == "embeddings.position_ids" end
+
+--- Older names of the same tensor, tried in order.
+function bert.aliases(name)
+   if name:find("LayerNorm.weight", 1, true) then return { (name:gsub("LayerNorm%.weight", "LayerNorm.gamma")) } end
+   if name:find("LayerNorm.bias", 1, true) then return { (name:gsub("LayerNorm%.bias", "LayerNorm.beta")) } end
+   return {}
+end
+
+return bert

@@ -1,0 +1,382 @@
+--- A model: an encoder, a pooling, a head, and their parameters; reading and writing of model directories.
+--
+-- The forward pass has three stages (encoder, pool, head). Where the first ones are frozen, their
+-- output is a feature that can be computed once: `frozen_stages` says how many, `features` computes
+-- them, and `forward` goes on from there.
+
+local nn = require "ftpipe.nn"
+local graph = require "ftpipe.core.graph"
+local param = require "ftpipe.core.param"
+local store = require "ftpipe.core.store"
+local json = require "ftpipe.core.json"
+local fs = require "ftpipe.core.fs"
+local text = require "ftpipe.core.text"
+local arch = require "ftpipe.arch"
+local heads = require "ftpipe.head"
+
+---@class ftpipe.model
+local model = {}
+model.__index = model
+model.stages = { "encoder", "pool", "head" }
+
+-- ==== Reading a checkpoint ====
+
+local function read_json(path)
+   local bytes, message = fs.read(path)
+   if not bytes then error(message, 0) end
+   local value, problem = json.decode(bytes)
+   if value == nil then error(("%s: %s"):format(path, problem), 0) end
+   return value
+end
+
+local function stored_shape(shape) return "(" .. table.concat(shape, ",") .. ")" end
+
+local function same_shape(a, b)
+   if #a ~= #b then return false end
+   for i = 1, #a do if a[i] ~= b[i] then return false end end
+   return true
+end
+
+--- An encoder directory: configuration, tokeniser and the open checkpoint. Nothing is copied yet.
+---@param dir string
+function model.open(dir)
+   local kind = fs.stat(dir)
+   if kind ~= "directory" then
+      error(kind and ("%s is not a directory"):format(dir) or ("there is no directory %s"):format(dir), 0)
+   end
+   local config = read_json(dir .. "/config.json")
+   local unit = arch.find(config.model_type)
+   local checkpoint, message = store.open_dir(dir)
+   if not checkpoint then error(message, 0) end
+   local tokenizer, problem = text.load(dir)
+   if not tokenizer then error(problem, 0) end
+   local dims = unit.dimensions(config)
+   if tokenizer:vocab_size() > dims.vocab then
+      error(("%s: the tokeniser has %d tokens, the encoder's table only %d"):format(dir, tokenizer:vocab_size(), dims.vocab), 0)
+   end
+   return { dir = dir, config = config, unit = unit, dims = dims, checkpoint = checkpoint, tokenizer = tokenizer }
+end
+
+-- Where the wanted checkpoint tensor is: under its name or an alias, with or without the prefix.
+local function locate(source, name)
+   local unit, checkpoint = source.unit, source.checkpoint
+   local candidates = { name }
+   for _, alias in ipairs(unit.aliases(name)) do candidates[#candidates + 1] = alias end
+   for _, candidate in ipairs(candidates) do
+      for _, prefix in ipairs { unit.prefix, "" } do
+         local dtype, shape = checkpoint:info(prefix .. candidate)
+         if dtype then return prefix .. candidate, shape end
+      end
+   end
+end
+
+-- Copy the parts (joined along the first axis) into the parameter; a problem is returned as text.
+local function load_parameter(source, p, names, used)
+   local shape = p:shape()
+   local rows = shape[1] // #names
+   local part = { table.unpack(shape) }
+   part[1] = rows
+   local per_part = rows
+   for i = 2, #shape do per_part = per_part * shape[i] end
+   local found = {}
+   for i, name in ipairs(names) do
+      local stored, has = locate(source, name)
+      if not stored then return "missing", name end
+      if not same_shape(has, part) then
+         return "misshapen", ("%s is %s, expected %s"):format(stored, stored_shape(has), stored_shape(part))
+      end
+      found[i] = stored
+   end
+   for i, stored in ipairs(found) do
+      local t, message = source.checkpoint:tensor(stored)
+      if not t then error(message, 0) end
+      p:tensor():view((i - 1) * per_part + 1, part):copy(t)
+      used[stored] = true
+   end
+   p:loaded(true)
+end
+
+-- The pooler may be absent (it is then new); everything else of the encoder must be there.
+local function load_encoder(self, source)
+   local names = source.unit.weights(source.dims)
+   local missing, misshapen, used = {}, {}, {}
+   for _, p in ipairs(self.list) do
+      local wanted = names[p:name()]
+      if wanted then
+         local kind, what = load_parameter(source, p, wanted, used)
+         if kind == "misshapen" then misshapen[#misshapen + 1] = what
+         elseif kind == "missing" and not p:name():find("^encoder%.pool%.") then missing[#missing + 1] = what end
+      end
+   end
+   if #missing + #misshapen > 0 then
+      local lines = { ("%s does not fit its config.json:"):format(source.dir) }
+      for i, m in ipairs(missing) do
+         if i > 10 then lines[#lines + 1] = ("  ... and %d more missing"):format(#missing - 10) break end
+         lines[#lines + 1] = "  missing: " .. m
+      end
+      for _, m in ipairs(misshapen) do lines[#lines + 1] = "  wrong shape: " .. m end
+      error(table.concat(lines, "\n"), 0)
+   end
+   return used
+end
+
+local function dropped(source, used)
+   local out = {}
+   for _, name in ipairs(source.checkpoint:names()) do
+      local bare = name:gsub("^" .. source.unit.prefix:gsub("%.", "%%."), "")
+      if not used[name] and not source.unit.ignored(bare) then out[#out + 1] = name end
+   end
+   table.sort(out)
+   return out
+end
+
+-- ==== Making ====
+
+local function new(source, head_unit, opts, seed)
+   local self = setmetatable({ unit = source.unit, config = source.config, dims = source.dims, head_unit = head_unit,
+      tokenizer = source.tokenizer, options = opts, set = param.set() }, model)
+   local pooled = head_unit.pools ~= nil
+   self.pooling = pooled and opts.pool or "none"
+   self.encoder = source.unit.build(source.config, self.pooling == "pooler")
+   self.c = { hidden = source.dims.hidden, labels = #opts.labels, std = source.dims.std,
+      dropout = source.config.classifier_dropout ~= json.null and source.config.classifier_dropout or source.dims.dropout }
+   self.head = head_unit.build(self.c)
+   self.list = nn.bind(self.encoder, self.set, "encoder", seed)
+   for _, p in ipairs(nn.bind(self.head, self.set, "head", seed)) do self.list[#self.list + 1] = p end
+   self.by_name = {}
+   for _, p in ipairs(self.list) do self.by_name[p:name()] = p end
+   return self
+end
+
+--- The encoder of `source` with a new, randomly initialised head.
+---@param source table from model.open
+---@param opts { head: table|string, labels: string[], pool: string? }
+---@param seed integer
+---@return ftpipe.model
+function model.replace_head(source, opts, seed)
+   local unit = heads.find(opts.head)
+   local self = new(source, unit, { labels = opts.labels, pool = opts.pool or "pooler" }, seed)
+   local used = load_encoder(self, source)
+   self.dropped = dropped(source, used)
+   return self
+end
+
+--- All parameters in their canonical order.
+function model:parameters() return self.list end
+
+--- Freeze or unfreeze what a glob matches ("encoder.*", "loaded"); several globs in a list.
+function model:freeze(globs)
+   for _, glob in ipairs(type(globs) == "table" and globs or { globs }) do self.set:freeze(glob) end
+end
+function model:unfreeze(globs)
+   for _, glob in ipairs(type(globs) == "table" and globs or { globs }) do self.set:unfreeze(glob) end
+end
+
+--- Whether a glob matches a name ('*' any characters, '?' one).
+function model.glob(glob, name)
+   local pattern = glob:gsub("[%^%$%(%)%%%.%+%-]", "%%%0"):gsub("%*", ".*"):gsub("%?", ".")
+   return name:find("^" .. pattern .. "$") ~= nil
+end
+
+--- A copy with its own weights. All of it is trainable.
+function model:copy()
+   local twin = new({ unit = self.unit, config = self.config, dims = self.dims, tokenizer = self.tokenizer },
+      self.head_unit, self.options, 0)
+   for _, p in ipairs(self.list) do
+      local q = twin.by_name[p:name()]
+      q:tensor():copy(p:tensor())
+      q:loaded(p:loaded())
+   end
+   twin.dropped = self.dropped
+   return twin
+end
+
+--- Weights by name, as copies (for keeping the best) or shared.
+function model:weights(shared)
+   local out = {}
+   for _, p in ipairs(self.list) do out[p:name()] = shared and p:tensor() or p:tensor():clone() end
+   return out
+end
+
+--- Overwrite the weights named in `weights`.
+function model:set_weights(weights)
+   for _, p in ipairs(self.list) do
+      local w = weights[p:name()]
+      if w then p:tensor():copy(w) end
+   end
+end
+
+-- ==== Forward ====
+
+local function pool(self, h, batch)
+   if self.pooling == "pooler" then return self.unit.pool(self.encoder, h, batch) end
+   if self.pooling == "cls" then return nn.row_first(h, batch) end
+   if self.pooling == "mean" then return nn.row_mean(h, batch) end
+   return h
+end
+
+--- Logits of a batch; `done` stages (0, 1 or 2) are already in batch.features.
+function model:forward(batch, done)
+   local x = batch.features
+   if (done or 0) < 1 then x = self.unit.forward(self.encoder, self.dims, batch) end
+   if (done or 0) < 2 then x = pool(self, x, batch) end
+   return self.head_unit.forward(self.head, x, batch, self.c)
+end
+model.__call = model.forward
+
+--- Hidden states (T, H) of the last layer.
+function model:hidden(batch) return self.unit.forward(self.encoder, self.dims, batch) end
+
+--- How many stages from the front have no trainable parameter (0, 1 or 2).
+function model:frozen_stages()
+   for _, p in ipairs(self.list) do
+      if p:trainable() and p:name():find("^encoder%.") then
+         return p:name():find("^encoder%.pool%.") and 1 or 0
+      end
+   end
+   return 2
+end
+
+--- Output of the first `done` stages for a batch, one row (or, where the head reads all tokens, one span of rows) each.
+function model:features(batch, done)
+   local h = self.unit.forward(self.encoder, self.dims, batch)
+   if done >= 2 then return pool(self, h, batch) end
+   -- pooler and cls read only the first token
+   if self.pooling == "pooler" or self.pooling == "cls" then return nn.row_first(h, batch) end
+   return h
+end
+
+--- Whether features are one row per example (else one per token).
+function model:features_per_row(done)
+   if done >= 2 then return self.pooling ~= "none" end
+   return self.pooling == "pooler" or self.pooling == "cls"
+end
+
+--- Forward from cached features of `done` stages; with one stage done they are first-token rows or all tokens.
+function model:forward_features(batch, done)
+   local x = batch.features
+   if done < 2 and self.pooling == "pooler" then
+      x = nn.tanh(self.encoder.pool.dense(self:features_per_row(1) and x or nn.row_first(x, batch)))
+   elseif done < 2 and self.pooling == "mean" then
+      x = nn.row_mean(x, batch)
+   end
+   return self.head_unit.forward(self.head, x, batch, self.c)
+end
+
+-- ==== Facts for the user ====
+
+--- { loaded = {names}, new = {names}, frozen = {names}, dropped = {names}, parameters = n, trainable = n }
+function model:card()
+   local card = { loaded = {}, new = {}, frozen = {}, dropped = self.dropped or {}, parameters = 0, trainable = 0 }
+   for _, p in ipairs(self.list) do
+      local list = p:loaded() and card.loaded or card.new
+      list[#list + 1] = p:name()
+      local n = p:tensor():count()
+      card.parameters = card.parameters + n
+      if p:trainable() then card.trainable = card.trainable + n else card.frozen[#card.frozen + 1] = p:name() end
+   end
+   return card
+end
+
+--- Name of the first parameter whose values are not finite, or nil.
+function model:nonfinite(what) return self.set:nonfinite(what or "value") end
+
+-- ==== Model directories ====
+
+local function export_tensors(self)
+   local out = {}
+   local names = self.unit.weights(self.dims)
+   for _, p in ipairs(self.list) do
+      local theirs, t = names[p:name()], p:tensor()
+      if theirs then
+         local part = t:shape()
+         part[1] = part[1] // #theirs
+         local count = t:count() // #theirs
+         for i, name in ipairs(theirs) do out[self.unit.prefix .. name] = t:view((i - 1) * count + 1, part) end
+      else
+         out[(self.head_unit.weights or {})[p:name()] or p:name()] = t
+      end
+   end
+   return out
+end
+
+local function export_config(self)
+   local config = {}
+   for k, v in pairs(self.config) do config[k] = v end
+   for _, k in ipairs { "_name_or_path", "transformers_version" } do config[k] = nil end
+   config.architectures = json.array { "Bert" .. (self.head_unit.architecture or "Model") }
+   config.id2label, config.label2id = {}, {}
+   for i, label in ipairs(self.options.labels) do
+      config.id2label[tostring(i - 1)] = label
+      config.label2id[label] = i - 1
+   end
+   config.num_labels = nil
+   config.problem_type = self.head_unit.name == "classification" and "single_label_classification" or nil
+   config.torch_dtype, config.dtype = nil, "float32"
+   return config
+end
+
+--- Write a Hugging Face directory; `extra` goes into ftpipe.json (columns, label map, lengths).
+function model:save(dir, extra)
+   local function try(ok, message) if not ok then error(message, 0) end end
+   try(fs.mkdirs(dir))
+   try(store.write(dir .. "/model.safetensors", export_tensors(self), { format = "pt" }))
+   try(self.tokenizer:save(dir))
+   local own = { version = 1, head = self.head_unit.name, pool = self.pooling, labels = self.options.labels }
+   if self.head_unit.source then own.head_source = self.head_unit.source end
+   for k, v in pairs(extra or {}) do own[k] = v end
+   try(fs.write(dir .. "/ftpipe.json", json.encode(own) .. "\n"))
+   try(fs.write(dir .. "/config.json", json.encode(export_config(self)) .. "\n"))
+end
+
+local function labels_of(config)
+   local labels = json.array {}
+   if type(config.id2label) == "table" then
+      local n = 0
+      for k in pairs(config.id2label) do n = math.max(n, tonumber(k) + 1) end
+      for i = 1, n do labels[i] = config.id2label[tostring(i - 1)] end
+   end
+   return labels
+end
+
+--- A tuned model: a directory written by save, or by transformers for sequence classification.
+---@return ftpipe.model
+function model.load(dir)
+   local source = model.open(dir)
+   local own = fs.stat(dir .. "/ftpipe.json") and read_json(dir .. "/ftpipe.json") or {}
+   local labels = own.labels or labels_of(source.config)
+   if #labels == 0 then
+      error(("%s holds no tuned model: config.json names no labels (id2label); train one with `ftpipe run`"):format(dir), 0)
+   end
+   local unit = own.head_source and heads.from_source(own.head_source) or heads.find(own.head or "classification")
+   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler" }, 0)
+   local used = load_encoder(self, source)
+   local missing = {}
+   for _, p in ipairs(self.list) do
+      if not p:loaded() then
+         local name = (unit.weights or {})[p:name()] or p:name()
+         if p:name():find("^head%.") and source.checkpoint:info(name) then
+            local t = assert(source.checkpoint:tensor(name))
+            if not same_shape(t:shape(), p:shape()) then
+               error(("%s: %s is %s, expected %s"):format(dir, name, stored_shape(t:shape()), stored_shape(p:shape())), 0)
+            end
+            p:tensor():copy(t)
+            p:loaded(true)
+            used[name] = true
+         else
+            missing[#missing + 1] = name
+         end
+      end
+   end
+   if #missing > 0 then
+      error(("%s is an encoder without a tuned head (missing %s); train one with `ftpipe run`"):format(dir,
+         table.concat(missing, ", ")), 0)
+   end
+   self.own, self.dropped = own, dropped(source, used)
+   return self
+end
+
+--- Make `loss` of the tape reach the parameters: gradients of sum(loss) * scale.
+function model.backward(loss, scale) graph.backward(loss, scale) end
+
+return model

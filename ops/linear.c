@@ -1,0 +1,51 @@
+/* ops/linear.c - affine map of rows.
+ *
+ *   y[r,o] = sum_i x[r,i] * W[o,i] + b[o]
+ *
+ *   in     x (R,I)   W (O,I)   b (O), optional
+ *   out    y (R,O)
+ *
+ *   dx = dy W      dW = dy^T x      db[o] = sum_r dy[r,o]
+ */
+#include "ops/ops.h"
+
+static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
+{
+    const ft_shape *x = &c->in[0]->shape, *w = &c->in[1]->shape;
+    char a[96], b[96];
+
+    if (x->rank != 2 || w->rank != 2 || x->dim[1] != w->dim[1])
+        return ft_fail(e, FT_ESHAPE, "linear: want x (R,I) and W (O,I), got %s and %s", ft_shape_text(x, a),
+                       ft_shape_text(w, b));
+    if (c->in[2] && (c->in[2]->shape.rank != 1 || c->in[2]->shape.dim[0] != w->dim[0]))
+        return ft_fail(e, FT_ESHAPE, "linear: want a bias (%lld), got %s", (long long)w->dim[0],
+                       ft_shape_text(&c->in[2]->shape, a));
+    if (!ft_product_active(e)) return e ? e->code : FT_EUSAGE;
+    s->dtype = FT_F32;
+    s->shape = ft_shape_of(2, x->dim[0], w->dim[0], 0, 0);
+    s->flops = 2.0 * (double)x->dim[0] * (double)w->dim[0] * (double)w->dim[1];
+    s->bytes = 4.0 * (double)(x->dim[0] * x->dim[1] + x->dim[0] * w->dim[0] + w->dim[0] * w->dim[1]);
+    return FT_OK;
+}
+
+static void forward(const ft_op_call *c)
+{
+    const int64_t R = c->in[0]->shape.dim[0], I = c->in[0]->shape.dim[1], O = c->in[1]->shape.dim[0];
+
+    ft_product_nt(R, O, I, c->in[0]->data, I, c->in[1]->data, I, c->in[2] ? c->in[2]->data : NULL, 0, c->out->data, O);
+}
+
+static void backward(const ft_op_call *c)
+{
+    const int64_t R = c->in[0]->shape.dim[0], I = c->in[0]->shape.dim[1], O = c->in[1]->shape.dim[0];
+    const float *dy = c->d_out->data;
+
+    if (c->d_in[0]) ft_product_nn(R, I, O, dy, O, c->in[1]->data, I, c->add[0], c->d_in[0]->data, I);
+    if (c->d_in[1]) ft_product_tn(O, I, R, dy, O, c->in[0]->data, I, c->add[1], c->d_in[1]->data, I);
+    if (c->d_in[2]) FT_KERNEL(ft_column_sum)(dy, R, O, c->add[2], c->d_in[2]->data);
+}
+
+const ft_op FT_OP(linear) = {
+    .name = "linear", .min_in = 2, .max_in = 3, .keeps_in = 3,
+    .infer = infer, .forward = forward, .backward = backward,
+};

@@ -1,0 +1,16 @@
+/* ops/ops.h - what the kernels share; each is compiled once per instruction set. */
+#ifndef FT_OPS_OPS_H
+#define FT_OPS_OPS_H
+
+#include <stdint.h>
+
+#include "graph/op.h"
+#include "ops/product/product.h"
+
+/* out[c] = (add ? out[c] : 0) + sum_r x[r,c], x (R,C), in fixed blocks of rows: same bits on any number of threads. */
+void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, float *out);
+
+/* Sum of squares; see ft_op_table. */
+double FT_KERNEL(ft_square_sum)(const float *x, int64_t n);
+
+#endif

@@ -1,0 +1,144 @@
+/* ops/product/product.c - chooses a provider and cuts products into panels.
+ *
+ * The cut is a function of the shape alone. Row panels of a product with many rows are
+ * ROWS high; with few rows the columns are cut as well, so that two or more threads have
+ * work. Weight gradients are cut by output block: each block sums over all tokens in one
+ * call, in the provider's own fixed order.
+ */
+#include "ops/product/product.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+#define ROWS 128
+#define COLS 384          /* columns of one block, where columns are cut */
+#define MANY 1024         /* from here on rows alone give enough panels */
+
+static ft_product current;
+static int selected;
+
+/* ==== Choice ==== */
+
+/* Compare with a plain product on awkward shapes; old builds of libraries miscompute on some processors. */
+static ft_status check(const ft_product *p, ft_err *e)
+{
+    static const int64_t shapes[][3] = { { 1, 1, 1 }, { 3, 5, 7 }, { 17, 33, 65 }, { 1, 130, 31 }, { 67, 1, 129 }, { 130, 70, 384 } };
+    ft_status s = FT_OK;
+
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes && !s; k++) {
+        const int64_t M = shapes[k][0], N = shapes[k][1], K = shapes[k][2];
+        float *a = ft_malloc(sizeof(float) * (size_t)(M * K + K * N + M * N));
+        if (!a) return ft_fail_mem(e, (size_t)(M * K + K * N + M * N));
+        float *b = a + M * K, *c = b + K * N;
+        for (int64_t i = 0; i < M * K; i++) a[i] = (float)((i * 37 + 11) % 19 - 9) / 8.0f;
+        for (int64_t i = 0; i < K * N; i++) b[i] = (float)((i * 23 + 5) % 17 - 8) / 8.0f;
+        for (int form = 0; form < 8 && !s; form++) {
+            const int ta = form & 1, tb = form >> 1 & 1, add = form >> 2;
+            for (int64_t i = 0; i < M * N; i++) c[i] = (float)(i % 5);
+            p->sgemm(ta, tb, M, N, K, a, ta ? M : K, b, tb ? K : N, (float)add, c, N);
+            for (int64_t i = 0; i < M * N && !s; i++) {
+                const int64_t r = i / N, q = i % N;
+                double want = add ? (double)(i % 5) : 0;
+                for (int64_t j = 0; j < K; j++)
+                    want += (double)a[ta ? j * M + r : r * K + j] * (double)b[tb ? q * K + j : j * N + q];
+                if (!(fabs(want - (double)c[i]) <= 1e-3 * (1 + fabs(want))))
+                    s = ft_fail(e, FT_EUSAGE, "%s %s (%s) computes wrong products on this processor (%lldx%lldx%lld)",
+                                p->name, p->version, p->kernel, (long long)M, (long long)N, (long long)K);
+            }
+        }
+        ft_free(a);
+    }
+    return s;
+}
+
+static ft_status open_checked(ft_product *p, ft_status (*open)(ft_product *, ft_err *), ft_err *e)
+{
+    ft_status s = open(p, e);
+    return s ? s : check(p, e);
+}
+
+ft_status ft_product_select(const char *name, char note[256], ft_err *e)
+{
+    ft_product p = { 0 };
+    ft_err first = { 0 };
+    ft_status s;
+
+    if (note) note[0] = '\0';
+    if (strcmp(name, "openblas") == 0) {
+        s = open_checked(&p, ft_product_open_openblas, e);
+    } else if (strcmp(name, "onednn") == 0) {
+        s = open_checked(&p, ft_product_open_onednn, e);
+    } else if (strcmp(name, "auto") == 0) {
+        s = open_checked(&p, ft_product_open_onednn, &first);
+        if (s) {
+            if (note) snprintf(note, 256, "%.255s", first.msg);
+            s = open_checked(&p, ft_product_open_openblas, e);
+        }
+    } else {
+        s = ft_fail(e, FT_EUSAGE, "unknown matrix-product library '%s': choose auto, openblas or onednn", name);
+    }
+    if (s) return s;
+    current = p;
+    selected = 1;
+    return FT_OK;
+}
+
+const ft_product *ft_product_active(ft_err *e)
+{
+    if (!selected && ft_product_select("auto", NULL, e)) return NULL;
+    return &current;
+}
+
+/* ==== Panels ==== */
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static void panels(int tb, int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   const float *bias, int add, float *Y, int64_t ldy)
+{
+    const int64_t cols = M >= MANY || N <= COLS ? N : COLS;
+    const int64_t across = (N + cols - 1) / cols, down = (M + ROWS - 1) / ROWS;
+
+    if (M <= 0 || N <= 0) return;
+#pragma omp parallel for schedule(static) if (down * across > 1)
+    for (int64_t k = 0; k < down * across; k++) {
+        const int64_t r = k / across * ROWS, c = k % across * cols;
+        const int64_t m = least(ROWS, M - r), n = least(cols, N - c);
+        float *y = Y + r * ldy + c;
+        current.sgemm(0, tb, m, n, K, X + r * ldx, ldx, tb ? W + c * ldw : W + c, ldw, add ? 1.0f : 0.0f, y, ldy);
+        if (!bias) continue;
+        for (int64_t i = 0; i < m; i++)
+            for (int64_t j = 0; j < n; j++) y[i * ldy + j] += bias[c + j];
+    }
+}
+
+void ft_product_nt(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   const float *bias, int add, float *Y, int64_t ldy)
+{
+    panels(1, M, N, K, X, ldx, W, ldw, bias, add, Y, ldy);
+}
+
+void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   int add, float *Y, int64_t ldy)
+{
+    panels(0, M, N, K, X, ldx, W, ldw, NULL, add, Y, ldy);
+}
+
+void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   int add, float *Y, int64_t ldy)
+{
+    /* Blocks of rows of Y: at least 2, at most 8, not below 64 rows. */
+    int64_t blocks = M / 192 < 2 ? 2 : least(M / 192, 8);
+    if (M < 128) blocks = 1;
+    const int64_t rows = (M + blocks - 1) / blocks;
+
+    if (M <= 0 || N <= 0) return;
+#pragma omp parallel for schedule(static) if (blocks > 1)
+    for (int64_t k = 0; k < blocks; k++) {
+        const int64_t r = k * rows, m = least(rows, M - r);
+        if (m > 0) current.sgemm(1, 0, m, N, K, X + r, ldx, W, ldw, add ? 1.0f : 0.0f, Y + r * ldy, ldy);
+    }
+}

@@ -1,0 +1,47 @@
+/* ops/product/product.h - matrix products: one function table, two libraries behind it.
+ *
+ * A provider multiplies one panel on the calling thread; the loops below hand out
+ * whole panels of fixed size to the pool, so that the bits of a result depend on the
+ * provider and the instruction set it chose, never on the number of threads.
+ * All matrices are row-major float32; ld* count elements.
+ */
+#ifndef FT_OPS_PRODUCT_H
+#define FT_OPS_PRODUCT_H
+
+#include <stdint.h>
+
+#include "core/err.h"
+
+/* C (M,N) = op(A) (M,K) * op(B) (K,N) + beta * C; ta/tb: the operand is stored transposed. beta is 0 or 1. */
+typedef void ft_sgemm_fn(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda,
+                         const float *B, int64_t ldb, float beta, float *C, int64_t ldc);
+
+typedef struct ft_product {
+    const char *name;                 /* "openblas", "onednn", "plain" */
+    char version[64];
+    char kernel[64];                  /* the instruction set or core type the library chose */
+    ft_sgemm_fn *sgemm;
+} ft_product;
+
+/* Load and check a provider; FT_EUSAGE with the reason when it is not there or computes wrong results. */
+ft_status ft_product_open_openblas(ft_product *p, ft_err *e);
+ft_status ft_product_open_onednn(ft_product *p, ft_err *e);
+
+/* Choose by name, or "auto" (oneDNN where found and right, else OpenBLAS). Notes what was set aside in note (may be NULL). */
+ft_status ft_product_select(const char *name, char note[256], ft_err *e);
+/* The provider in use; selects "auto" on first call. NULL with e filled if no library works. */
+const ft_product *ft_product_active(ft_err *e);
+
+/* ==== Whole products, run by the pool ==== */
+
+/* Y (M,N) = X (M,K) * W (N,K)^T [+ bias (N)]; add: Y += */
+void ft_product_nt(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   const float *bias, int add, float *Y, int64_t ldy);
+/* Y (M,N) = X (M,K) * W (K,N); add: Y += */
+void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   int add, float *Y, int64_t ldy);
+/* Y (M,N) = X (K,M)^T * W (K,N); add: Y += (weight gradients: K is the number of tokens) */
+void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   int add, float *Y, int64_t ldy);
+
+#endif

@@ -1,0 +1,60 @@
+/* ops/registry.c - the table of all ops for one instruction set. A new op adds one line to LIST. */
+#include "ops/ops.h"
+
+#include <stddef.h>
+
+#define LIST(X) \
+    X(linear) \
+    X(add) \
+    X(sub) \
+    X(mul) \
+    X(div) \
+    X(minimum) \
+    X(maximum) \
+    X(greater) \
+    X(less) \
+    X(equal) \
+    X(where) \
+    X(neg) \
+    X(exp) \
+    X(log) \
+    X(sqrt) \
+    X(abs) \
+    X(square) \
+    X(reciprocal) \
+    X(scale) \
+    X(pow) \
+    X(clamp) \
+    X(sum) \
+    X(mean) \
+    X(max) \
+    X(softmax) \
+    X(log_softmax) \
+    X(matmul) \
+    X(transpose) \
+    X(reshape) \
+    X(slice) \
+    X(concat) \
+    X(gather) \
+    X(pick)
+
+#define OPTIMS(X)
+
+#define DECLARE(name) extern const ft_op FT_OP(name);
+#define ENTRY(name) &FT_OP(name),
+#define DECLARE_OPTIM(name) extern const ft_optim_kernel FT_KERNEL(ft_optim_##name);
+#define ENTRY_OPTIM(name) &FT_KERNEL(ft_optim_##name),
+
+LIST(DECLARE)
+OPTIMS(DECLARE_OPTIM)
+
+static const ft_op *const ops[] = { LIST(ENTRY) NULL };
+static const ft_optim_kernel *const optims[] = { OPTIMS(ENTRY_OPTIM) NULL };
+
+#define TEXT2(x) #x
+#define TEXT(x) TEXT2(x)
+
+extern const ft_op_table FT_KERNEL(ft_op_table);
+const ft_op_table FT_KERNEL(ft_op_table) = {
+    .isa = TEXT(FT_ISA), .ops = ops, .optims = optims, .square_sum = FT_KERNEL(ft_square_sum),
+};

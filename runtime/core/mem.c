@@ -1,0 +1,212 @@
+/* runtime/core/mem.c - counting allocator with reuse of tensor blocks.
+ *
+ * Every small block carries a 16-byte header with its size. Tensor blocks carry
+ * none: the caller knows the size, and a header would spoil their alignment.
+ * Kept tensor blocks are chained through their own first bytes, one chain per
+ * size class; classes are powers of two divided in eighths, so at most one
+ * eighth of a block is wasted.
+ */
+#include "core/mem.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADER 16
+#define ALIGN 64
+#define CLASSES 512
+
+static atomic_size_t live, peak, kept, limit;
+static atomic_uint_fast64_t system_calls, fail_at;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static void *chain[CLASSES];
+
+static int must_fail(void)
+{
+    uint64_t n = atomic_load(&fail_at);
+    if (n == 0) return 0;
+    if (n == 1) return 1;
+    atomic_store(&fail_at, n - 1);
+    return 0;
+}
+
+static int count_up(size_t size)
+{
+    const size_t cap = atomic_load(&limit);
+    const size_t now = atomic_fetch_add(&live, size) + size;
+
+    if (must_fail() || (cap && now > cap)) {
+        atomic_fetch_sub(&live, size);
+        return 0;
+    }
+    size_t top = atomic_load(&peak);
+    while (now > top && !atomic_compare_exchange_weak(&peak, &top, now)) {}
+    return 1;
+}
+
+static void count_down(size_t size) { atomic_fetch_sub(&live, size); }
+
+/* ==== Small blocks ==== */
+
+void *ft_malloc(size_t size)
+{
+    if (size > SIZE_MAX - HEADER || !count_up(size)) return NULL;
+    char *p = malloc(size + HEADER);
+    if (!p) {
+        count_down(size);
+        return NULL;
+    }
+    memcpy(p, &size, sizeof size);
+    return p + HEADER;
+}
+
+void *ft_calloc(size_t n, size_t size)
+{
+    if (size && n > SIZE_MAX / size) return NULL;
+    void *p = ft_malloc(n * size);
+    if (p) memset(p, 0, n * size);
+    return p;
+}
+
+void ft_free(void *p)
+{
+    if (!p) return;
+    char *base = (char *)p - HEADER;
+    size_t size;
+    memcpy(&size, base, sizeof size);
+    count_down(size);
+    free(base);
+}
+
+void *ft_realloc(void *p, size_t size)
+{
+    if (!p) return ft_malloc(size);
+    if (size > SIZE_MAX - HEADER) return NULL;
+
+    char *base = (char *)p - HEADER;
+    size_t old;
+    memcpy(&old, base, sizeof old);
+    if (!count_up(size)) return NULL;
+    char *q = realloc(base, size + HEADER);
+    if (!q) {
+        count_down(size);
+        return NULL;
+    }
+    count_down(old);
+    memcpy(q, &size, sizeof size);
+    return q + HEADER;
+}
+
+char *ft_strndup(const char *s, size_t n)
+{
+    char *p = ft_malloc(n + 1);
+    if (!p) return NULL;
+    memcpy(p, s, n);
+    p[n] = '\0';
+    return p;
+}
+
+char *ft_strdup(const char *s) { return ft_strndup(s, strlen(s)); }
+
+ft_status ft_fail_mem(ft_err *e, size_t wanted)
+{
+    const size_t cap = atomic_load(&limit);
+
+    if (cap)
+        return ft_fail(e, FT_EMEM, "out of memory: %zu MiB more were wanted above the %zu MiB in use, "
+                       "and the ceiling is %zu MiB", wanted >> 20, atomic_load(&live) >> 20, cap >> 20);
+    return ft_fail(e, FT_EMEM, "out of memory: %zu bytes were wanted", wanted);
+}
+
+/* ==== Tensor blocks ==== */
+
+/* The class of a size, and the bytes every block of that class has. */
+static size_t class_of(size_t size, size_t *bytes)
+{
+    size_t top = ALIGN * 8;
+
+    if (size < top) {
+        *bytes = (size + ALIGN - 1) / ALIGN * ALIGN;
+        if (*bytes == 0) *bytes = ALIGN;
+        return *bytes / ALIGN;                       /* 1..8 */
+    }
+    size_t index = 8;
+    while (top * 2 <= size) {
+        top *= 2;
+        index += 8;
+    }
+    const size_t part = top / 8, eighths = (size - top + part - 1) / part;
+    *bytes = top + eighths * part;
+    return index + eighths;
+}
+
+void *ft_block_alloc(size_t size)
+{
+    size_t bytes;
+
+    if (size > SIZE_MAX / 4) return NULL;
+    const size_t k = class_of(size, &bytes);
+    if (!count_up(bytes)) return NULL;
+
+    pthread_mutex_lock(&lock);
+    void *p = chain[k];
+    if (p) {
+        memcpy(&chain[k], p, sizeof(void *));
+        atomic_fetch_sub(&kept, bytes);
+    }
+    pthread_mutex_unlock(&lock);
+    if (p) return p;
+
+    const size_t cap = atomic_load(&limit);
+    if (cap && atomic_load(&live) + atomic_load(&kept) > cap) ft_block_trim();
+    atomic_fetch_add(&system_calls, 1);
+    p = aligned_alloc(ALIGN, bytes);
+    if (!p) {
+        ft_block_trim();
+        p = aligned_alloc(ALIGN, bytes);
+    }
+    if (!p) count_down(bytes);
+    return p;
+}
+
+void ft_block_free(void *p, size_t size)
+{
+    size_t bytes;
+
+    if (!p) return;
+    const size_t k = class_of(size, &bytes);
+    count_down(bytes);
+    pthread_mutex_lock(&lock);
+    memcpy(p, &chain[k], sizeof(void *));
+    chain[k] = p;
+    atomic_fetch_add(&kept, bytes);
+    pthread_mutex_unlock(&lock);
+}
+
+void ft_block_trim(void)
+{
+    pthread_mutex_lock(&lock);
+    for (size_t k = 0; k < CLASSES; k++) {
+        while (chain[k]) {
+            void *p = chain[k];
+            memcpy(&chain[k], p, sizeof(void *));
+            free(p);
+        }
+    }
+    atomic_store(&kept, 0);
+    pthread_mutex_unlock(&lock);
+}
+
+/* ==== Figures ==== */
+
+ft_mem_stats ft_mem_get(void)
+{
+    ft_mem_stats s = { atomic_load(&live), atomic_load(&peak), atomic_load(&kept), atomic_load(&system_calls) };
+    return s;
+}
+
+void ft_mem_reset_peak(void) { atomic_store(&peak, atomic_load(&live)); }
+void ft_mem_set_limit(size_t bytes) { atomic_store(&limit, bytes); }
+void ft_mem_fail_at(uint64_t nth) { atomic_store(&fail_at, nth); }

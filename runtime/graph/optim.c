@@ -1,0 +1,160 @@
+/* runtime/graph/optim.c - parameter groups, clipping by global norm, one pass over each parameter. */
+#include "graph/optim.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "core/mem.h"
+
+typedef struct item {
+    ft_param *param;
+    ft_tensor *moment[2];
+    double lr, decay;
+    int fresh;                 /* no step yet (SGD's momentum starts from the first gradient) */
+} item;
+
+struct ft_optim {
+    const ft_optim_kernel *kernel;
+    ft_optim_opts opts;
+    item *items;
+    size_t n, cap;
+    int64_t steps;
+};
+
+ft_status ft_optim_new(ft_optim **out, const char *kind, const ft_optim_opts *opts, ft_err *e)
+{
+    const ft_optim_kernel *k = ft_optim_find(kind);
+    if (!k) return ft_fail(e, FT_EUSAGE, "unknown optimiser '%s': choose adamw or sgd", kind);
+
+    ft_optim *o = ft_calloc(1, sizeof *o);
+    if (!o) return ft_fail_mem(e, sizeof *o);
+    o->kernel = k;
+    if (opts) o->opts = *opts;
+    if (o->opts.beta1 == 0) o->opts.beta1 = 0.9;
+    if (o->opts.beta2 == 0) o->opts.beta2 = 0.999;
+    if (o->opts.eps == 0) o->opts.eps = 1e-8;
+    *out = o;
+    return FT_OK;
+}
+
+static void item_drop(item *it)
+{
+    ft_tensor_release(it->param->grad);
+    it->param->grad = NULL;
+    it->param->has_grad = 0;
+    for (int k = 0; k < 2; k++) ft_tensor_release(it->moment[k]);
+}
+
+void ft_optim_free(ft_optim *o)
+{
+    if (!o) return;
+    for (size_t i = 0; i < o->n; i++) item_drop(&o->items[i]);
+    ft_free(o->items);
+    ft_free(o);
+}
+
+/* Views of one zeroed arena for each array of state, in the order of params. */
+static ft_status fill_group(ft_optim *o, ft_param *const *params, size_t n, ft_err *e)
+{
+    ft_tensor *arena[3] = { 0 };
+    ft_status s = FT_OK;
+    int64_t total = 0, at = 0;
+
+    for (size_t i = 0; i < n; i++) total += ft_shape_count(&params[i]->value->shape);
+    const ft_shape flat = ft_shape_of(1, total, 0, 0, 0);
+    for (int k = 0; k < 1 + o->kernel->moments && !s; k++) s = ft_tensor_zeros(&arena[k], FT_F32, &flat, e);
+    for (size_t i = 0; i < n && !s; i++) {
+        item *it = &o->items[o->n + i];
+        const ft_shape *shape = &params[i]->value->shape;
+        s = ft_tensor_view(&params[i]->grad, arena[0], at, shape, e);
+        for (int k = 0; k < o->kernel->moments && !s; k++) s = ft_tensor_view(&it->moment[k], arena[1 + k], at, shape, e);
+        at += ft_shape_count(shape);
+    }
+    for (int k = 0; k < 3; k++) ft_tensor_release(arena[k]);
+    return s;
+}
+
+ft_status ft_optim_add(ft_optim *o, ft_param *const *params, size_t n, double lr, double weight_decay, ft_err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!params[i]->trainable) return ft_fail(e, FT_EUSAGE, "parameter '%s' is frozen", params[i]->name);
+        if (params[i]->grad) return ft_fail(e, FT_EUSAGE, "parameter '%s' is held by an optimiser already", params[i]->name);
+    }
+    if (o->n + n > o->cap) {
+        item *items = ft_realloc(o->items, (o->n + n) * sizeof *items);
+        if (!items) return ft_fail_mem(e, (o->n + n) * sizeof *items);
+        o->items = items;
+        o->cap = o->n + n;
+    }
+    for (size_t i = 0; i < n; i++)
+        o->items[o->n + i] = (item){ .param = params[i], .lr = lr, .decay = weight_decay, .fresh = 1 };
+    const ft_status s = fill_group(o, params, n, e);
+    if (s) {
+        for (size_t i = 0; i < n; i++) item_drop(&o->items[o->n + i]);
+        return s;
+    }
+    for (size_t i = 0; i < n; i++) params[i]->has_grad = 0;
+    o->n += n;
+    return FT_OK;
+}
+
+static void update_item(const ft_optim *o, item *it, double lr_scale, double grad_scale)
+{
+    const ft_optim_opts *h = &o->opts;
+    const float lr = (float)(it->lr * lr_scale), decay = (float)it->decay;
+    const double t = (double)o->steps;
+    ft_param *p = it->param;
+    float *m = it->moment[0] ? it->moment[0]->data : NULL, *v = it->moment[1] ? it->moment[1]->data : NULL;
+    const float adamw[8] = { lr, (float)h->beta1, (float)h->beta2, (float)h->eps, decay,
+                             (float)(1 - pow(h->beta1, t)), (float)(1 - pow(h->beta2, t)), (float)grad_scale };
+    const float sgd[6] = { lr, (float)h->momentum, decay, (float)h->nesterov, (float)grad_scale, (float)it->fresh };
+
+    o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
+                      o->kernel->moments == 2 ? adamw : sgd);
+    it->fresh = 0;
+}
+
+static ft_status global_norm(const ft_optim *o, double *norm, ft_err *e)
+{
+    double sum = 0;
+
+    for (size_t i = 0; i < o->n; i++) {
+        const ft_param *p = o->items[i].param;
+        if (!p->has_grad) continue;
+        const double s = ft_op_active()->square_sum(p->grad->data, ft_shape_count(&p->grad->shape));
+        if (!isfinite(s))
+            return ft_fail(e, FT_ENUM, "the gradient of '%s' is not finite (NaN or infinite)", p->name);
+        sum += s;
+    }
+    *norm = sqrt(sum);
+    return FT_OK;
+}
+
+ft_status ft_optim_step(ft_optim *o, double lr_scale, double clip, double *norm, ft_err *e)
+{
+    double n = 0;
+    const ft_status s = global_norm(o, &n, e);
+
+    if (norm) *norm = n;
+    if (s) return s;
+    /* as torch.nn.utils.clip_grad_norm_: clip / (norm + 1e-6), never above 1 */
+    const double scale = clip > 0 && n + 1e-6 > clip ? clip / (n + 1e-6) : 1;
+    o->steps++;
+    for (size_t i = 0; i < o->n; i++) {
+        item *it = &o->items[i];
+        if (!it->param->has_grad) continue;
+        update_item(o, it, lr_scale, scale);
+        it->param->has_grad = 0;
+    }
+    return FT_OK;
+}
+
+int64_t ft_optim_steps(const ft_optim *o) { return o->steps; }
+void ft_optim_set_steps(ft_optim *o, int64_t steps)
+{
+    o->steps = steps;
+    for (size_t i = 0; i < o->n; i++) o->items[i].fresh = steps == 0;
+}
+size_t ft_optim_count(const ft_optim *o) { return o->n; }
+ft_param *ft_optim_param(const ft_optim *o, size_t i) { return o->items[i].param; }
+ft_tensor *ft_optim_moment(const ft_optim *o, size_t i, int which) { return o->items[i].moment[which]; }

@@ -1,0 +1,392 @@
+/* runtime/graph/tape.c - values, records, and the way back.
+ *
+ * Memory is the subject here. A value lives as long as one of these needs it: the caller
+ * (until its scope ends), or a recorded op whose descriptor says it reads it in backward.
+ * A gradient of an intermediate lives from its first contribution to its producer's backward.
+ */
+#include "graph/tape.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "core/mem.h"
+
+typedef struct slot {
+    ft_shape shape;      /* stays when the value is freed */
+    ft_tensor *value;
+    ft_tensor *grad;
+    ft_param *param;
+    int needs_grad;
+    int kept;            /* a recorded op reads it in backward */
+} slot;
+
+typedef struct record {
+    const ft_op *op;
+    int n_in;
+    ft_var in[FT_OP_IN];
+    ft_var out;
+    ft_op_attr attr;
+    ft_tensor *saved[FT_OP_SAVED];
+    size_t work;
+    double flops, bytes;
+} record;
+
+struct ft_tape {
+    ft_tape_mode mode;
+    uint32_t generation;
+    int consumed;
+    slot *slots;
+    int32_t n_slots, cap_slots;
+    record *records;
+    int32_t n_records, cap_records;
+    ft_tape_cost cost;
+    size_t live;         /* FT_TAPE_SHAPE: bytes that would be live */
+};
+
+/* ==== Profile: one table for the process, off by default ==== */
+
+#define PROFILES 64
+static struct {
+    int on, n;
+    ft_tape_profile at[PROFILES];
+} profile;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void profile_add(const char *op, double forward, double backward, double flops, double bytes)
+{
+    int i = 0;
+    while (i < profile.n && strcmp(profile.at[i].op, op) != 0) i++;
+    if (i == PROFILES) return;
+    if (i == profile.n) profile.at[profile.n++] = (ft_tape_profile){ .op = op };
+    profile.at[i].calls += backward == 0;
+    profile.at[i].forward_s += forward;
+    profile.at[i].backward_s += backward;
+    profile.at[i].flops += flops;
+    profile.at[i].bytes += bytes;
+}
+
+void ft_tape_profile_on(int on)
+{
+    profile.on = on;
+    profile.n = 0;
+}
+
+int ft_tape_profile_get(const ft_tape_profile **out)
+{
+    *out = profile.at;
+    return profile.n;
+}
+
+/* ==== Life ==== */
+
+ft_status ft_tape_new(ft_tape **out, ft_err *e)
+{
+    ft_tape *t = ft_calloc(1, sizeof *t);
+    if (!t) return ft_fail_mem(e, sizeof *t);
+    t->generation = 1;
+    *out = t;
+    return FT_OK;
+}
+
+/* In shape mode nothing is allocated; the sizes are added up instead. */
+static void grow(ft_tape *t, size_t bytes)
+{
+    t->live += bytes;
+    if (t->live > t->cost.peak) t->cost.peak = t->live;
+}
+
+static void value_drop(ft_tape *t, ft_tensor **v)
+{
+    if (*v && t->mode == FT_TAPE_SHAPE && !(*v)->data && (*v)->refs == 1) t->live -= (*v)->bytes;
+    ft_tensor_release(*v);
+    *v = NULL;
+}
+
+static void record_drop(ft_tape *t, record *r)
+{
+    for (int i = 0; i < FT_OP_SAVED; i++) value_drop(t, &r->saved[i]);
+    ft_ragged_release((ft_ragged *)(uintptr_t)r->attr.rows);
+    r->attr.rows = NULL;
+}
+
+static void clear(ft_tape *t)
+{
+    for (int32_t i = 0; i < t->n_records; i++) record_drop(t, &t->records[i]);
+    for (int32_t i = 0; i < t->n_slots; i++) {
+        value_drop(t, &t->slots[i].value);
+        value_drop(t, &t->slots[i].grad);
+    }
+    t->n_records = t->n_slots = 0;
+}
+
+void ft_tape_begin(ft_tape *t, ft_tape_mode mode)
+{
+    clear(t);
+    t->mode = mode;
+    t->generation++;
+    t->consumed = 0;
+    t->live = 0;
+    t->cost = (ft_tape_cost){ 0 };
+}
+
+void ft_tape_free(ft_tape *t)
+{
+    if (!t) return;
+    clear(t);
+    ft_free(t->slots);
+    ft_free(t->records);
+    ft_free(t);
+}
+
+ft_tape_mode ft_tape_get_mode(const ft_tape *t) { return t->mode; }
+uint32_t ft_tape_generation(const ft_tape *t) { return t->generation; }
+ft_tape_cost ft_tape_get_cost(const ft_tape *t) { return t->cost; }
+ft_tensor *ft_tape_value(const ft_tape *t, ft_var v) { return t->slots[v].value; }
+int ft_tape_needs_grad(const ft_tape *t, ft_var v) { return t->slots[v].needs_grad; }
+
+/* A new slot; takes over the reference to value. */
+static ft_status push(ft_tape *t, ft_tensor *value, ft_var *out, ft_err *e)
+{
+    if (t->n_slots == t->cap_slots) {
+        const int32_t cap = t->cap_slots ? t->cap_slots * 2 : 256;
+        slot *s = ft_realloc(t->slots, (size_t)cap * sizeof *s);
+        if (!s) {
+            ft_tensor_release(value);
+            return ft_fail_mem(e, (size_t)cap * sizeof *s);
+        }
+        t->slots = s;
+        t->cap_slots = cap;
+    }
+    t->slots[t->n_slots] = (slot){ .value = value, .shape = value->shape };
+    *out = t->n_slots++;
+    return FT_OK;
+}
+
+ft_status ft_tape_constant(ft_tape *t, ft_tensor *value, ft_var *out, ft_err *e)
+{
+    return push(t, ft_tensor_retain(value), out, e);
+}
+
+ft_status ft_tape_param(ft_tape *t, ft_param *p, ft_var *out, ft_err *e)
+{
+    for (int32_t i = 0; i < t->n_slots; i++) {
+        if (t->slots[i].param != p || !t->slots[i].value) continue;
+        *out = i;
+        return FT_OK;
+    }
+    const ft_status s = push(t, ft_tensor_retain(p->value), out, e);
+    if (s) return s;
+    t->slots[*out].param = p;
+    t->slots[*out].needs_grad = p->trainable && t->mode != FT_TAPE_EVAL;
+    return FT_OK;
+}
+
+ft_status ft_tape_detach(ft_tape *t, ft_var v, ft_var *out, ft_err *e)
+{
+    return push(t, ft_tensor_retain(t->slots[v].value), out, e);
+}
+
+/* ==== Forward ==== */
+
+static ft_status new_value(ft_tape *t, ft_tensor **out, ft_dtype dtype, const ft_shape *shape, ft_err *e)
+{
+    if (t->mode != FT_TAPE_SHAPE) return ft_tensor_new(out, dtype, shape, e);
+    const ft_status s = ft_tensor_shape_only(out, dtype, shape, e);
+    if (!s) grow(t, (*out)->bytes);
+    return s;
+}
+
+static ft_status keep_record(ft_tape *t, const ft_op_call *c, const ft_var *in, ft_var out, const ft_op_spec *spec,
+                             ft_err *e)
+{
+    if (t->n_records == t->cap_records) {
+        const int32_t cap = t->cap_records ? t->cap_records * 2 : 128;
+        record *r = ft_realloc(t->records, (size_t)cap * sizeof *r);
+        if (!r) return ft_fail_mem(e, (size_t)cap * sizeof *r);
+        t->records = r;
+        t->cap_records = cap;
+    }
+    record *r = &t->records[t->n_records++];
+    *r = (record){ .op = c->op, .n_in = c->n_in, .out = out, .attr = c->attr, .work = spec->work_backward,
+                   .flops = spec->flops, .bytes = spec->bytes };
+    ft_ragged_retain((ft_ragged *)(uintptr_t)c->attr.rows);
+    for (int i = 0; i < FT_OP_SAVED; i++) r->saved[i] = c->saved[i];
+    for (int i = 0; i < c->n_in; i++) {
+        r->in[i] = in[i];
+        if (in[i] != FT_NO_VAR && c->op->keeps_in >> i & 1) t->slots[in[i]].kept = 1;
+    }
+    if (c->op->keeps_out) t->slots[out].kept = 1;
+    return FT_OK;
+}
+
+static ft_status fill_call(const ft_tape *t, ft_op_call *c, const ft_op *op, const ft_var *in, int n_in,
+                           const ft_op_attr *attr, int *records, ft_err *e)
+{
+    *c = (ft_op_call){ .op = op, .n_in = n_in };
+    if (attr) c->attr = *attr;
+    if (n_in < op->min_in || n_in > op->max_in)
+        return ft_fail(e, FT_EUSAGE, "%s: takes %d to %d inputs, got %d", op->name, op->min_in, op->max_in, n_in);
+    *records = 0;
+    for (int i = 0; i < n_in; i++) {
+        if (in[i] == FT_NO_VAR) {
+            if (i < op->min_in) return ft_fail(e, FT_EUSAGE, "%s: input %d is missing", op->name, i + 1);
+            continue;
+        }
+        const slot *s = &t->slots[in[i]];
+        if (!s->value) return ft_fail(e, FT_ESTATE, "%s: input %d was freed at the end of its scope", op->name, i + 1);
+        c->in[i] = s->value;
+        if (s->needs_grad && !(op->no_grad >> i & 1)) *records = 1;
+    }
+    if (!op->backward) *records = 0;
+    return FT_OK;
+}
+
+ft_status ft_tape_apply(ft_tape *t, const ft_op *op, const ft_var *in, int n_in, const ft_op_attr *attr, ft_var *out,
+                        ft_err *e)
+{
+    ft_op_call c;
+    int records = 0;
+    ft_op_spec spec = { .saved = { { .rank = -1 }, { .rank = -1 } } };
+    ft_status s = fill_call(t, &c, op, in, n_in, attr, &records, e);
+
+    if (!s) s = op->infer(&c, &spec, e);
+    if (s) return s;
+    s = new_value(t, &c.out, spec.dtype, &spec.shape, e);
+    for (int i = 0; i < FT_OP_SAVED && !s && records; i++)
+        if (spec.saved[i].rank >= 0) s = new_value(t, &c.saved[i], spec.saved_dtype[i], &spec.saved[i], e);
+    if (!s && t->mode != FT_TAPE_SHAPE) {
+        if (spec.work_forward && !(c.work = ft_block_alloc(spec.work_forward))) s = ft_fail_mem(e, spec.work_forward);
+        if (!s) {
+            const double start = profile.on ? now() : 0;
+            op->forward(&c);
+            if (profile.on) profile_add(op->name, now() - start, 0, spec.flops, spec.bytes);
+        }
+        ft_block_free(c.work, spec.work_forward);
+    } else if (!s) {
+        grow(t, spec.work_forward);
+        t->live -= spec.work_forward;
+    }
+    t->cost.flops += spec.flops;
+    t->cost.bytes += spec.bytes;
+    if (!s) {
+        s = push(t, c.out, out, e);
+        c.out = NULL;
+    }
+    if (!s && records) {
+        t->slots[*out].needs_grad = 1;
+        s = keep_record(t, &c, in, *out, &spec, e);
+        if (!s) return FT_OK;
+    }
+    if (!s) return FT_OK;
+    value_drop(t, &c.out);
+    for (int i = 0; i < FT_OP_SAVED; i++) value_drop(t, &c.saved[i]);
+    return s;
+}
+
+int ft_tape_scope_begin(const ft_tape *t) { return t->n_slots; }
+
+void ft_tape_scope_end(ft_tape *t, int mark, const ft_var *keep, int n_keep)
+{
+    for (int32_t i = mark; i < t->n_slots; i++) {
+        slot *s = &t->slots[i];
+        int wanted = s->kept || s->param != NULL;
+        for (int k = 0; k < n_keep; k++) wanted |= keep[k] == i;
+        if (!wanted) value_drop(t, &s->value);
+    }
+}
+
+/* ==== Backward ==== */
+
+/* The gradient tensor of a variable, and whether the op must add to it. */
+static ft_status grad_of(ft_tape *t, ft_var v, ft_shape shape, ft_tensor **out, int *add, ft_err *e)
+{
+    slot *s = &t->slots[v];
+
+    if (s->param) {
+        if (t->mode == FT_TAPE_SHAPE) {
+            *out = s->param->value;
+            return FT_OK;
+        }
+        if (!s->param->grad)
+            return ft_fail(e, FT_ESTATE, "parameter '%s' is trainable but no optimiser holds it", s->param->name);
+        *out = s->param->grad;
+        *add = s->param->has_grad;
+        s->param->has_grad = 1;
+        return FT_OK;
+    }
+    *add = s->grad != NULL;
+    if (!s->grad) {
+        const ft_status st = new_value(t, &s->grad, FT_F32, &shape, e);
+        if (st) return st;
+    }
+    *out = s->grad;
+    return FT_OK;
+}
+
+/* One op. A value that its descriptor does not keep may be gone: backward then finds a shell with a shape and no data. */
+static ft_status step_back(ft_tape *t, record *r, ft_err *e)
+{
+    slot *o = &t->slots[r->out];
+    ft_tensor shell[FT_OP_IN + 1];
+    ft_op_call c = { .op = r->op, .n_in = r->n_in, .attr = r->attr, .d_out = o->grad };
+    ft_status s = FT_OK;
+
+    if (!c.d_out) return FT_OK;      /* nothing that the loss depends on */
+    shell[FT_OP_IN] = (ft_tensor){ .shape = o->shape };
+    c.out = o->value ? o->value : &shell[FT_OP_IN];
+    for (int i = 0; i < FT_OP_SAVED; i++) c.saved[i] = r->saved[i];
+    for (int i = 0; i < r->n_in && !s; i++) {
+        if (r->in[i] == FT_NO_VAR) continue;
+        slot *in = &t->slots[r->in[i]];
+        shell[i] = (ft_tensor){ .shape = in->shape };
+        c.in[i] = in->value ? in->value : &shell[i];
+        if (!in->needs_grad || r->op->no_grad >> i & 1) continue;
+        s = grad_of(t, r->in[i], in->shape, &c.d_in[i], &c.add[i], e);
+    }
+    if (!s && t->mode != FT_TAPE_SHAPE) {
+        if (r->work && !(c.work = ft_block_alloc(r->work))) s = ft_fail_mem(e, r->work);
+        if (!s) {
+            const double start = profile.on ? now() : 0;
+            r->op->backward(&c);
+            if (profile.on) profile_add(r->op->name, 0, now() - start, 2 * r->flops, 2 * r->bytes);
+        }
+        ft_block_free(c.work, r->work);
+    } else if (!s) {
+        grow(t, r->work);
+        t->live -= r->work;
+    }
+    return s;
+}
+
+ft_status ft_tape_backward(ft_tape *t, ft_var loss, float scale, ft_err *e)
+{
+    slot *l = &t->slots[loss];
+    int add;
+    ft_status s;
+
+    if (t->consumed) return ft_fail(e, FT_ESTATE, "backward ran already on this micro-batch");
+    if (t->mode == FT_TAPE_EVAL) return ft_fail(e, FT_ESTATE, "backward: nothing was recorded (evaluation mode)");
+    if (!l->needs_grad) return ft_fail(e, FT_ESTATE, "backward: the loss depends on no trainable parameter");
+    s = grad_of(t, loss, l->shape, &l->grad, &add, e);
+    if (s) return s;
+    if (l->grad->data) {
+        float *g = l->grad->data;
+        const int64_t n = ft_shape_count(&l->grad->shape);
+        for (int64_t i = 0; i < n; i++) g[i] = scale;
+    }
+    t->consumed = 1;
+    for (int32_t k = t->n_records; k-- > 0 && !s;) {
+        record *r = &t->records[k];
+        s = step_back(t, r, e);
+        record_drop(t, r);
+        value_drop(t, &t->slots[r->out].grad);
+        if (r->out != loss) value_drop(t, &t->slots[r->out].value);
+    }
+    return s;
+}

@@ -1,0 +1,246 @@
+/* runtime/script/lib_data.c - "ftpipe.core.data": row readers and writers. */
+#include <string.h>
+
+#include "core/mem.h"
+#include "data/reader.h"
+#include "data/writer.h"
+#include "script/bind.h"
+#include "script/libs.h"
+
+#define READER "ft.reader"
+#define WRITER "ft.writer"
+
+typedef struct writer_box {
+    ft_writer *w;
+    ft_atomic file;
+    int is_file;
+} writer_box;
+
+/* ==== Reading ==== */
+
+/* data.open(path, { format, delimiter, quote, header, encoding, columns = {names} }) -> reader, or nil, message */
+static int data_open(lua_State *L)
+{
+    ft_err e;
+    const char *path = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    ft_reader_opts o = {
+        .format = ft_lua_opt_string(L, 2, "format", NULL),
+        .delimiter = ft_lua_opt_string(L, 2, "delimiter", NULL),
+        .quote = ft_lua_opt_string(L, 2, "quote", NULL),
+        .header = ft_lua_opt_string(L, 2, "header", NULL),
+        .encoding = ft_lua_opt_string(L, 2, "encoding", NULL),
+    };
+    if (!lua_isnil(L, 2) && lua_getfield(L, 2, "columns") == LUA_TTABLE) {
+        const lua_Integer n = luaL_len(L, -1);
+        const char **names = lua_newuserdatauv(L, (size_t)n * sizeof *names + 1, 0);
+        for (lua_Integer i = 0; i < n; i++) {
+            lua_geti(L, -2, i + 1);
+            names[i] = luaL_checkstring(L, -1);
+            lua_pop(L, 1);
+        }
+        o.columns = names;
+        o.n_columns = (size_t)n;
+    }
+    ft_box *b = ft_lua_box(L, READER, 0);
+    ft_reader *r;
+    if (ft_reader_open(&r, path, &o, &e)) return ft_lua_nil(L, &e);
+    b->p = r;
+    return 1;
+}
+
+static int reader_close(lua_State *L)
+{
+    ft_box *b = luaL_checkudata(L, 1, READER);
+    ft_reader_close(b->p);
+    b->p = NULL;
+    return 0;
+}
+
+/* r:next({ wanted columns }) -> line, value, value, ...: cells of the wanted columns (false where a cell is null)
+ * r:next() -> line, { name = value } and { names in order }
+ * at the end: nil. A bad row: false, message, line, raw bytes; reading may go on. */
+static int bad_row(lua_State *L, ft_reader *r, const ft_err *e)
+{
+    const ft_bad_row *bad = ft_reader_bad(r);
+    if (e->code != FT_EDATA) return ft_lua_raise(L, e);
+    lua_pushboolean(L, 0);
+    lua_pushstring(L, e->msg);
+    lua_pushinteger(L, bad ? bad->line : 0);
+    lua_pushlstring(L, bad ? bad->raw : "", bad ? bad->raw_len : 0);
+    return 4;
+}
+
+static void push_cell(lua_State *L, const ft_cell *c)
+{
+    if (c->kind == FT_CELL_NULL) lua_pushboolean(L, 0);
+    else lua_pushlstring(L, c->ptr, c->len);
+}
+
+static int push_all(lua_State *L, const ft_row *row)
+{
+    lua_createtable(L, 0, (int)row->n);
+    lua_createtable(L, (int)row->n, 0);
+    for (size_t i = 0; i < row->n; i++) {
+        lua_pushlstring(L, row->names[i].ptr, row->names[i].len);
+        push_cell(L, &row->cells[i]);
+        lua_rawset(L, -4);
+        lua_pushlstring(L, row->names[i].ptr, row->names[i].len);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 3;
+}
+
+static int reader_next(lua_State *L)
+{
+    ft_err e = { 0 };
+    const ft_row *row;
+    ft_reader *r = ft_lua_check(L, 1, READER);
+
+    lua_settop(L, 2);
+    if (ft_reader_next(r, &row, &e)) return bad_row(L, r, &e);
+    if (!row) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushinteger(L, row->line);
+    if (lua_isnil(L, 2)) return push_all(L, row);
+    const lua_Integer n = luaL_len(L, 2);
+    luaL_checkstack(L, (int)n + 8, "too many columns");
+    for (lua_Integer i = 1; i <= n; i++) {
+        const ft_cell *c;
+        lua_geti(L, 2, i);
+        if (ft_row_need(row, luaL_checkstring(L, -1), &c, &e)) {
+            lua_pushboolean(L, 0);
+            lua_pushstring(L, e.msg);
+            lua_pushinteger(L, row->line);
+            lua_pushlstring(L, row->raw, row->raw_len);
+            return 4;
+        }
+        lua_pop(L, 1);
+        push_cell(L, c);
+    }
+    return (int)n + 1;
+}
+
+/* r:columns() -> { names } (empty before the first row of JSON); r:format() */
+static int reader_columns(lua_State *L)
+{
+    const ft_cell *names;
+    const size_t n = ft_reader_columns(ft_lua_check(L, 1, READER), &names);
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_pushlstring(L, names[i].ptr, names[i].len);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static int reader_format(lua_State *L)
+{
+    lua_pushstring(L, ft_reader_format(ft_lua_check(L, 1, READER)));
+    return 1;
+}
+
+static const luaL_Reg reader_methods[] = {
+    { "next", reader_next }, { "columns", reader_columns }, { "format", reader_format }, { "close", reader_close },
+    { NULL, NULL },
+};
+
+/* ==== Writing ==== */
+
+static int writer_gc(lua_State *L)
+{
+    writer_box *b = luaL_checkudata(L, 1, WRITER);
+    if (b->w) ft_writer_close(b->w, NULL);
+    b->w = NULL;
+    if (b->is_file) ft_atomic_abandon(&b->file);
+    b->is_file = 0;
+    return 0;
+}
+
+/* data.create(path or nil for standard output, format, { names }) -> writer, or nil, message.
+ * The file appears whole when w:commit() is called; without it nothing is left. */
+static int data_create(lua_State *L)
+{
+    ft_err e;
+    const char *path = luaL_optstring(L, 1, NULL);
+    ft_writer_opts o = { .format = luaL_checkstring(L, 2) };
+    luaL_checktype(L, 3, LUA_TTABLE);
+    const lua_Integer n = luaL_len(L, 3);
+    const char **names = lua_newuserdatauv(L, (size_t)n * sizeof *names + 1, 0);
+    for (lua_Integer i = 0; i < n; i++) {
+        lua_geti(L, 3, i + 1);
+        names[i] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    o.names = names;
+    o.n_names = (size_t)n;
+    writer_box *b = lua_newuserdatauv(L, sizeof *b, 0);
+    memset(b, 0, sizeof *b);
+    luaL_setmetatable(L, WRITER);
+    ft_status s;
+    if (path) {
+        s = ft_atomic_open(&b->file, path, &e);
+        b->is_file = !s;
+        if (!s) s = ft_writer_open_atomic(&b->w, &b->file, &o, &e);
+    } else {
+        s = ft_writer_open(&b->w, stdout, "standard output", &o, &e);
+    }
+    return s ? ft_lua_nil(L, &e) : 1;
+}
+
+static writer_box *check_writer(lua_State *L)
+{
+    writer_box *b = luaL_checkudata(L, 1, WRITER);
+    luaL_argcheck(L, b->w != NULL, 1, "is closed");
+    return b;
+}
+
+/* w:row(values...): strings as text, numbers as numbers, false as null -> true, or nil, message */
+static int writer_row(lua_State *L)
+{
+    ft_err e;
+    const writer_box *b = check_writer(L);
+    const int n = lua_gettop(L) - 1;
+    ft_cell *cells = lua_newuserdatauv(L, (size_t)n * sizeof *cells + 1, 0);
+
+    for (int i = 0; i < n; i++) {
+        const int arg = 2 + i;
+        const int type = lua_type(L, arg);
+        memset(&cells[i], 0, sizeof cells[i]);
+        cells[i].kind = type == LUA_TNUMBER ? FT_CELL_NUMBER : type == LUA_TSTRING ? FT_CELL_STRING : FT_CELL_NULL;
+        if (type == LUA_TNUMBER || type == LUA_TSTRING) cells[i].ptr = lua_tolstring(L, arg, &cells[i].len);
+    }
+    if (ft_writer_row(b->w, cells, &e)) return ft_lua_nil(L, &e);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* w:commit() -> true, or nil, message: flush, and put the file in its place */
+static int writer_commit(lua_State *L)
+{
+    ft_err e;
+    writer_box *b = check_writer(L);
+    ft_status s = ft_writer_close(b->w, &e);
+    b->w = NULL;
+    if (b->is_file) {
+        b->is_file = 0;
+        if (s) ft_atomic_abandon(&b->file);
+        else s = ft_atomic_commit(&b->file, &e);
+    }
+    if (s) return ft_lua_nil(L, &e);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static const luaL_Reg writer_methods[] = { { "row", writer_row }, { "commit", writer_commit }, { NULL, NULL } };
+static const luaL_Reg functions[] = { { "open", data_open }, { "create", data_create }, { NULL, NULL } };
+
+int ft_open_data(lua_State *L)
+{
+    ft_lua_class(L, READER, reader_methods, reader_close);
+    ft_lua_class(L, WRITER, writer_methods, writer_gc);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,262 @@
+/* runtime/script/lib_json.c - "ftpipe.core.json": JSON to Lua values and back.
+ *
+ * decode: objects and arrays become tables, null becomes json.null. encode is canonical:
+ * keys in byte order, no spaces, integers without a point, other numbers in the shortest
+ * form that reads back exactly; so equal values have equal bytes in every locale. A table
+ * is an array if it has the metatable json.array's or keys 1..n with n > 0; an empty table
+ * is an object unless made by json.array().
+ */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/buf.h"
+#include "script/bind.h"
+#include "script/libs.h"
+
+#define ARRAY "ft.json.array"
+#define DEPTH 200
+
+static char null_mark;
+
+/* ==== Decoding ==== */
+
+static void push(lua_State *L, const json_t *v)
+{
+    luaL_checkstack(L, 6, "JSON is nested too deep");
+    switch (json_typeof(v)) {
+    case JSON_OBJECT: {
+        const char *key;
+        json_t *item;
+        lua_createtable(L, 0, (int)json_object_size(v));
+        json_object_foreach((json_t *)(uintptr_t)v, key, item)
+        {
+            lua_pushstring(L, key);
+            push(L, item);
+            lua_rawset(L, -3);
+        }
+        break;
+    }
+    case JSON_ARRAY:
+        lua_createtable(L, (int)json_array_size(v), 0);
+        luaL_setmetatable(L, ARRAY);
+        for (size_t i = 0; i < json_array_size(v); i++) {
+            push(L, json_array_get(v, i));
+            lua_rawseti(L, -2, (lua_Integer)i + 1);
+        }
+        break;
+    case JSON_STRING: lua_pushlstring(L, json_string_value(v), json_string_length(v)); break;
+    case JSON_INTEGER: lua_pushinteger(L, (lua_Integer)json_integer_value(v)); break;
+    case JSON_REAL: lua_pushnumber(L, json_real_value(v)); break;
+    case JSON_TRUE: lua_pushboolean(L, 1); break;
+    case JSON_FALSE: lua_pushboolean(L, 0); break;
+    case JSON_NULL: lua_pushlightuserdata(L, &null_mark); break;
+    }
+}
+
+static int protected_push(lua_State *L)
+{
+    push(L, lua_touserdata(L, 1));
+    return 1;
+}
+
+/* json.decode(text) -> value, or nil, message with line and column */
+static int decode(lua_State *L)
+{
+    size_t n;
+    json_error_t at;
+    const char *text = luaL_checklstring(L, 1, &n);
+
+    lua_pushcfunction(L, protected_push);      /* before the tree exists: pushing may fail */
+    json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &at);
+    if (!v) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "invalid JSON at line %d, column %d: %s", at.line, at.column, at.text);
+        return 2;
+    }
+    lua_pushlightuserdata(L, v);
+    const int failed = lua_pcall(L, 1, 1, 0);
+    json_decref(v);
+    return failed ? lua_error(L) : 1;
+}
+
+/* ==== Encoding ==== */
+
+
+static void encode_string(lua_State *L, luaL_Buffer *b, int index)
+{
+    size_t n;
+    const char *s = lua_tolstring(L, index, &n);
+
+    luaL_addchar(b, '"');
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)s[i];
+        char escape[8];
+        if (c == '"' || c == '\\') {
+            luaL_addchar(b, '\\');
+            luaL_addchar(b, (char)c);
+        } else if (c == '\n') {
+            luaL_addstring(b, "\\n");
+        } else if (c < 0x20 || c == 0x7f) {
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+            luaL_addstring(b, escape);
+        } else {
+            luaL_addchar(b, (char)c);
+        }
+    }
+    luaL_addchar(b, '"');
+}
+
+static void encode_number(lua_State *L, luaL_Buffer *b, int index)
+{
+    char text[40];
+    const double x = lua_tonumber(L, index);
+
+    if (lua_isinteger(L, index)) {
+        snprintf(text, sizeof text, "%lld", (long long)lua_tointeger(L, index));
+    } else if (!isfinite(x)) {
+        snprintf(text, sizeof text, "null");      /* JSON has no NaN */
+    } else {
+        for (int digits = 15; digits <= 17; digits++) {
+            snprintf(text, sizeof text, "%.*g", digits, x);
+            for (char *p = text; *p; p++)
+                if (*p == ',') *p = '.';          /* a locale's decimal comma */
+            if (strtod(text, NULL) == x) break;
+        }
+    }
+    luaL_addstring(b, text);
+}
+
+/* The encoder works on strings in a table at `out`, so that luaL_Buffer never spans a recursive call. */
+static void encode_value(lua_State *L, int index, int out, int depth);
+
+static void emit(lua_State *L, int out, const char *s)
+{
+    lua_pushstring(L, s);
+    lua_rawseti(L, out, (lua_Integer)lua_rawlen(L, out) + 1);
+}
+
+static int is_array(lua_State *L, int index)
+{
+    if (luaL_getmetafield(L, index, "__name") != LUA_TNIL) {
+        const int yes = strcmp(lua_tostring(L, -1), ARRAY) == 0;
+        lua_pop(L, 1);
+        if (yes) return 1;
+    }
+    return lua_rawlen(L, index) > 0;
+}
+
+static void encode_array(lua_State *L, int index, int out, int depth)
+{
+    const lua_Integer n = (lua_Integer)lua_rawlen(L, index);
+
+    emit(L, out, "[");
+    for (lua_Integer i = 1; i <= n; i++) {
+        if (i > 1) emit(L, out, ",");
+        lua_rawgeti(L, index, i);
+        encode_value(L, lua_gettop(L), out, depth + 1);
+        lua_pop(L, 1);
+    }
+    emit(L, out, "]");
+}
+
+static void encode_object(lua_State *L, int index, int out, int depth)
+{
+    lua_newtable(L);
+    const int keys = lua_gettop(L);
+    lua_Integer n = 0;
+
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        lua_pop(L, 1);
+        if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "JSON objects have string keys, got a %s", luaL_typename(L, -1));
+        lua_pushvalue(L, -1);
+        lua_rawseti(L, keys, ++n);
+    }
+    lua_getfield(L, LUA_REGISTRYINDEX, "ft.sort");
+    lua_pushvalue(L, keys);
+    lua_call(L, 1, 0);
+    emit(L, out, "{");
+    for (lua_Integer i = 1; i <= n; i++) {
+        if (i > 1) emit(L, out, ",");
+        lua_rawgeti(L, keys, i);
+        encode_value(L, lua_gettop(L), out, depth + 1);
+        emit(L, out, ":");
+        lua_rawget(L, index);
+        encode_value(L, lua_gettop(L), out, depth + 1);
+        lua_pop(L, 1);
+    }
+    emit(L, out, "}");
+    lua_pop(L, 1);
+}
+
+static void encode_value(lua_State *L, int index, int out, int depth)
+{
+    luaL_Buffer b;
+
+    if (depth > DEPTH) luaL_error(L, "value is nested deeper than %d levels (or contains itself)", DEPTH);
+    luaL_checkstack(L, 12, "value is nested too deep");
+    switch (lua_type(L, index)) {
+    case LUA_TTABLE:
+        if (is_array(L, index)) encode_array(L, index, out, depth);
+        else encode_object(L, index, out, depth);
+        return;
+    case LUA_TBOOLEAN: emit(L, out, lua_toboolean(L, index) ? "true" : "false"); return;
+    case LUA_TNIL: emit(L, out, "null"); return;
+    case LUA_TLIGHTUSERDATA: emit(L, out, "null"); return;
+    case LUA_TSTRING:
+    case LUA_TNUMBER:
+        luaL_buffinit(L, &b);
+        if (lua_type(L, index) == LUA_TSTRING) encode_string(L, &b, index);
+        else encode_number(L, &b, index);
+        luaL_pushresult(&b);
+        lua_rawseti(L, out, (lua_Integer)lua_rawlen(L, out) + 1);
+        return;
+    default: luaL_error(L, "a %s has no JSON form", luaL_typename(L, index));
+    }
+}
+
+/* json.encode(value) -> canonical text */
+static int encode(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    lua_newtable(L);
+    encode_value(L, 1, 2, 0);
+    lua_getfield(L, LUA_REGISTRYINDEX, "ft.concat");
+    lua_pushvalue(L, 2);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/* json.array(t = {}) -> t, marked as an array even when empty */
+static int array(lua_State *L)
+{
+    if (lua_isnone(L, 1)) lua_newtable(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    luaL_setmetatable(L, ARRAY);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    { "decode", decode }, { "encode", encode }, { "array", array }, { NULL, NULL },
+};
+
+int ft_open_json(lua_State *L)
+{
+    luaL_newmetatable(L, ARRAY);
+    lua_pop(L, 1);
+    /* kept privately: a script cannot replace what encode uses */
+    lua_getglobal(L, "table");
+    lua_getfield(L, -1, "sort");
+    lua_setfield(L, LUA_REGISTRYINDEX, "ft.sort");
+    lua_getfield(L, -1, "concat");
+    lua_setfield(L, LUA_REGISTRYINDEX, "ft.concat");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    lua_pushlightuserdata(L, &null_mark);
+    lua_setfield(L, -2, "null");
+    return 1;
+}

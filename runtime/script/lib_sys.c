@@ -1,0 +1,265 @@
+/* runtime/script/lib_sys.c - "ftpipe.core.sys": clock, terminal, memory figures, random numbers, processor facts.
+ *
+ * Printing goes through the two sinks that the command line gave to the host, so that
+ * only runtime/cli decides what reaches the user.
+ */
+#include <omp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/mem.h"
+#include "core/nearest.h"
+#include "core/rng.h"
+#include "ops/product/product.h"
+#include "script/bind.h"
+#include "script/host.h"
+#include "script/libs.h"
+
+static int sys_now(lua_State *L)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    lua_pushnumber(L, (lua_Number)t.tv_sec + 1e-9 * (lua_Number)t.tv_nsec);
+    return 1;
+}
+
+/* sys.date() -> "2026-11-23T10:00:00Z" */
+static int sys_date(lua_State *L)
+{
+    char text[32];
+    struct tm tm;
+    const time_t now = time(NULL);
+    gmtime_r(&now, &tm);
+    strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    lua_pushstring(L, text);
+    return 1;
+}
+
+static int sys_print(lua_State *L, int stream)
+{
+    size_t n;
+    const char *text = luaL_checklstring(L, 1, &n);
+    const ft_host_sink *sink = ft_host_get_sink(L);
+    if (sink && sink->write) sink->write(sink->ctx, stream, text, n);
+    return 0;
+}
+
+static int sys_out(lua_State *L) { return sys_print(L, 1); }
+static int sys_err(lua_State *L) { return sys_print(L, 2); }
+
+/* sys.terminal() -> columns when messages go to a terminal, else nil */
+static int sys_terminal(lua_State *L)
+{
+    struct winsize w;
+    if (!isatty(2)) lua_pushnil(L);
+    else lua_pushinteger(L, !ioctl(2, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 80);
+    return 1;
+}
+
+static int sys_getenv(lua_State *L)
+{
+    lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
+    return 1;
+}
+
+/* sys.memory() -> { live, peak, kept, system, resident } in bytes; resident is the peak of the whole process */
+static int sys_memory(lua_State *L)
+{
+    const ft_mem_stats m = ft_mem_get();
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    lua_createtable(L, 0, 5);
+    lua_pushinteger(L, (lua_Integer)m.live);
+    lua_setfield(L, -2, "live");
+    lua_pushinteger(L, (lua_Integer)m.peak);
+    lua_setfield(L, -2, "peak");
+    lua_pushinteger(L, (lua_Integer)m.kept);
+    lua_setfield(L, -2, "kept");
+    lua_pushinteger(L, (lua_Integer)m.system);
+    lua_setfield(L, -2, "system");
+    lua_pushinteger(L, (lua_Integer)u.ru_maxrss * 1024);
+    lua_setfield(L, -2, "resident");
+    return 1;
+}
+
+static int sys_memory_limit(lua_State *L)
+{
+    ft_mem_set_limit((size_t)luaL_checkinteger(L, 1));
+    return 0;
+}
+
+/* sys.threads() -> n; sys.threads(n) sets the pool's size */
+static int sys_threads(lua_State *L)
+{
+    if (!lua_isnone(L, 1)) {
+        const lua_Integer n = luaL_checkinteger(L, 1);
+        luaL_argcheck(L, n >= 1 && n <= 1024, 1, "threads: 1 to 1024");
+        omp_set_num_threads((int)n);
+    }
+    lua_pushinteger(L, omp_get_max_threads());
+    return 1;
+}
+
+/* sys.isa() -> name in use, { all supported }; sys.isa(name) chooses */
+static int sys_isa(lua_State *L)
+{
+    ft_err e;
+    const char *names[8];
+    if (!lua_isnoneornil(L, 1) && ft_op_select(luaL_checkstring(L, 1), &e)) return ft_lua_nil(L, &e);
+    lua_pushstring(L, ft_op_active()->isa);
+    const int n = ft_op_isas(names);
+    lua_createtable(L, n, 0);
+    for (int i = 0; i < n; i++) {
+        lua_pushstring(L, names[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 2;
+}
+
+/* sys.product([name]) -> { name, version, kernel, note }, or nil, message */
+static int sys_product(lua_State *L)
+{
+    ft_err e;
+    char note[256] = "";
+    if (!lua_isnoneornil(L, 1) && ft_product_select(luaL_checkstring(L, 1), note, &e)) return ft_lua_nil(L, &e);
+    const ft_product *p = ft_product_active(&e);
+    if (!p) return ft_lua_nil(L, &e);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, p->name);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, p->version);
+    lua_setfield(L, -2, "version");
+    lua_pushstring(L, p->kernel);
+    lua_setfield(L, -2, "kernel");
+    lua_pushstring(L, note);
+    lua_setfield(L, -2, "note");
+    return 1;
+}
+
+/* sys.product_time("nt"|"nn"|"tn", M, N, K, repeats) -> seconds for all repeats, on matrices of ones */
+static int sys_product_time(lua_State *L)
+{
+    static const char *const forms[] = { "nt", "nn", "tn", NULL };
+    ft_err e;
+    const int form = luaL_checkoption(L, 1, NULL, forms);
+    const int64_t M = luaL_checkinteger(L, 2), N = luaL_checkinteger(L, 3), K = luaL_checkinteger(L, 4);
+    const int64_t repeats = luaL_checkinteger(L, 5);
+    struct timespec a, b;
+
+    if (!ft_product_active(&e)) return ft_lua_raise(L, &e);
+    const size_t bytes = sizeof(float) * (size_t)(M * K + K * N + M * N);
+    float *x = ft_block_alloc(bytes);
+    if (!x) {
+        ft_fail_mem(&e, bytes);
+        return ft_lua_raise(L, &e);
+    }
+    for (int64_t i = 0; i < M * K + K * N + M * N; i++) x[i] = 1.0f;
+    float *w = x + M * K, *y = w + K * N;
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    for (int64_t r = 0; r < repeats; r++) {
+        if (form == 0) ft_product_nt(M, N, K, x, K, w, K, NULL, 0, y, N);
+        else if (form == 1) ft_product_nn(M, N, K, x, K, w, N, 0, y, N);
+        else ft_product_tn(M, N, K, x, M, w, N, 0, y, N);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    ft_block_free(x, bytes);
+    lua_pushnumber(L, (lua_Number)(b.tv_sec - a.tv_sec) + 1e-9 * (lua_Number)(b.tv_nsec - a.tv_nsec));
+    return 1;
+}
+
+/* sys.nearest(word, { choices }) -> the closest choice, or nil */
+static int sys_nearest(lua_State *L)
+{
+    const char *word = luaL_checkstring(L, 1);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    const lua_Integer n = luaL_len(L, 2);
+    const char **choices = lua_newuserdatauv(L, (size_t)n * sizeof *choices + 1, 0);
+    for (lua_Integer i = 0; i < n; i++) {
+        lua_geti(L, 2, i + 1);
+        choices[i] = luaL_checkstring(L, -1);     /* the table keeps it */
+        lua_pop(L, 1);
+    }
+    lua_pushstring(L, ft_nearest(word, choices, (size_t)n));
+    return 1;
+}
+
+/* ==== Random numbers: functions of (seed, site, n) ==== */
+
+static ft_rng_key key(lua_State *L) { return ft_rng_site((uint64_t)luaL_checkinteger(L, 1), luaL_checkstring(L, 2)); }
+
+/* sys.random(seed, site, n, below) -> integer in [0, below) */
+static int sys_random(lua_State *L)
+{
+    const lua_Integer below = luaL_checkinteger(L, 4);
+    luaL_argcheck(L, below > 0, 4, "must be positive");
+    lua_pushinteger(L, (lua_Integer)ft_rng_below(key(L), (uint64_t)luaL_checkinteger(L, 3), (uint64_t)below));
+    return 1;
+}
+
+/* sys.shuffle(seed, site, n) -> permutation of 1..n */
+static int sys_shuffle(lua_State *L)
+{
+    const ft_rng_key k = key(L);
+    const lua_Integer n = luaL_checkinteger(L, 3);
+    luaL_argcheck(L, n >= 0 && n < INT32_MAX, 3, "out of range");
+    int32_t *order = lua_newuserdatauv(L, (size_t)n * sizeof *order + 1, 0);
+    ft_rng_shuffle(k, order, (size_t)n);
+    lua_createtable(L, (int)n, 0);
+    for (lua_Integer i = 0; i < n; i++) {
+        lua_pushinteger(L, order[i] + 1);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+/* sys.interrupted() -> how often Ctrl-C (SIGINT) or SIGTERM came */
+static volatile sig_atomic_t interrupts;
+
+static void on_interrupt(int signal_number)
+{
+    if (++interrupts >= 2) _exit(128 + signal_number);
+}
+
+static int sys_interrupted(lua_State *L)
+{
+    lua_pushinteger(L, interrupts);
+    return 1;
+}
+
+/* sys.catch_interrupts(): the first signal only counts, the second ends the process */
+static int sys_catch_interrupts(lua_State *L)
+{
+    struct sigaction a;
+    (void)L;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_interrupt;
+    sigaction(SIGINT, &a, NULL);
+    sigaction(SIGTERM, &a, NULL);
+    return 0;
+}
+
+static int sys_pid(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)getpid());
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    { "now", sys_now }, { "date", sys_date }, { "out", sys_out }, { "err", sys_err }, { "terminal", sys_terminal },
+    { "getenv", sys_getenv }, { "memory", sys_memory }, { "memory_limit", sys_memory_limit },
+    { "threads", sys_threads }, { "isa", sys_isa }, { "product", sys_product }, { "product_time", sys_product_time },
+    { "nearest", sys_nearest }, { "random", sys_random }, { "shuffle", sys_shuffle },
+    { "interrupted", sys_interrupted }, { "catch_interrupts", sys_catch_interrupts }, { "pid", sys_pid },
+    { NULL, NULL },
+};
+
+int ft_open_sys(lua_State *L)
+{
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,57 @@
+/* runtime/text/unicode.h - UTF-8 and the character classes that tokenisers ask for.
+ *
+ * The classes are not those of one Unicode version: they are recorded from Hugging Face
+ * `tokenizers`, whose parts were each built with another version, so that ids agree.
+ */
+#ifndef FT_TEXT_UNICODE_H
+#define FT_TEXT_UNICODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+enum {
+    FT_UC_REMOVE = 1,  /* dropped when text is cleaned: controls, formats, private use, U+FFFD */
+    FT_UC_SPACE = 2,   /* white space (property White_Space) */
+    FT_UC_PUNCT = 4,   /* punctuation: all of ASCII's, else the categories P* */
+    FT_UC_MARK = 8,    /* non-spacing mark (Mn): an accent, once decomposed */
+    FT_UC_CJK = 16,    /* an ideograph, which BERT makes a word of its own */
+    FT_UC_WORD = 32,   /* \w of a regular expression */
+    FT_UC_NFD = 64     /* decomposes canonically, or has a combining class */
+};
+
+enum { FT_UC_MAX_DECOMP = 4 };   /* code points of the longest canonical decomposition */
+
+/* Check that n bytes are UTF-8 (no surrogates, nothing overlong). FT_EDATA names the first bad byte, from 0. */
+ft_status ft_utf8_check(const char *s, size_t n, ft_err *e);
+
+/* Read one code point of checked text; *used is its length in bytes, 1 to 4. */
+uint32_t ft_utf8_get(const char *s, size_t *used);
+
+/* The code point that ends at s + n (n > 0, checked text); *used as above. */
+uint32_t ft_utf8_before(const char *s, size_t n, size_t *used);
+
+/* Write one code point (at most 4 bytes); returns its length. */
+size_t ft_utf8_put(char *s, uint32_t cp);
+
+/* Code points of checked text. */
+size_t ft_utf8_count(const char *s, size_t n);
+
+/* FT_UC_* bits of a code point below 0x110000. */
+unsigned ft_uc_class(uint32_t cp);
+
+/* Full canonical decomposition of a code point with FT_UC_NFD; returns how many were written. */
+int ft_uc_decompose(uint32_t cp, uint32_t out[FT_UC_MAX_DECOMP]);
+
+/* Canonical combining class; 0 for what the reference does not reorder. */
+unsigned ft_uc_combining(uint32_t cp);
+
+/* Lower case without context (no final sigma); returns 1 or 2 code points in out. */
+int ft_uc_lower(uint32_t cp, uint32_t out[2]);
+
+/* The recorded tables: see unicode_table.c. */
+extern const uint32_t ft_uc_run[], ft_uc_runs;
+extern const uint16_t ft_uc_page[];
+
+#endif

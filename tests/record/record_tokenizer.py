@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+"""Record what Hugging Face `tokenizers` does, for the tests and tables of runtime/text.
+
+Needs `pip install tokenizers==0.23.3`. Run from the repository root:
+
+   record_tokenizer.py unicode > runtime/text/unicode_table.c
+      Ask the library about every code point. Its parts were built with different versions of
+      Unicode, so no one version's tables give the same ids.
+
+   record_tokenizer.py fixtures
+      Rewrite tests/fixtures/tokenizer/*.tsv from the tokenizer files and sentences there.
+
+   record_tokenizer.py real DIR TEXT [lower|cased]
+      Print the digests that tests/text/real_tokenizer expects for a tokenizer's folder (its
+      tokenizer.json; with "lower" or "cased", its vocab.txt) and a text of one sentence a line.
+      Nothing of the text is in the output.
+"""
+import glob
+import hashlib
+import os
+import struct
+import sys
+
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+FIXTURES = "tests/fixtures/tokenizer"
+REMOVE, SPACE, PUNCT, MARK, CJK, WORD, NFD = 1, 2, 4, 8, 16, 32, 64
+
+
+# ---- the class of every code point -------------------------------------------------------------
+
+def classes():
+    """One byte a code point: how the library's BERT parts and its regular expressions treat it."""
+    clean = normalizers.BertNormalizer(True, False, False, False).normalize_str
+    strip = normalizers.BertNormalizer(False, False, True, False).normalize_str
+    cjk = normalizers.BertNormalizer(False, True, False, False).normalize_str
+    nfd = normalizers.NFD().normalize_str
+    split = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    words = Tokenizer(models.WordPiece({"[UNK]": 0, "x": 1}, unk_token="[UNK]"))
+    words.add_tokens([AddedToken("x", single_word=True, normalized=False)])
+
+    out = bytearray(0x110000)
+    for cp in range(0x110000):
+        if 0xD800 <= cp <= 0xDFFF:
+            continue
+        c = chr(cp)
+        between = "a" + c + "b"
+        parts = len(split(between))
+        bits = 0
+        if clean(between) == "ab":
+            bits |= REMOVE
+        if parts == 2:
+            bits |= SPACE
+        if parts == 3:
+            bits |= PUNCT
+        if strip(between) == "ab":
+            bits |= MARK
+        if cjk(between) != between:
+            bits |= CJK
+        if c != "x" and 1 not in words.encode("x" + c).ids or c == "x":
+            bits |= WORD
+        # Decomposes, or has a combining class (U+0345 has a very high one, U+0334 the lowest).
+        if nfd(between) != between or nfd("a\u0345" + c)[1:] != "\u0345" + c \
+                or nfd("a" + c + "\u0334")[1:] != c + "\u0334" or cp in (0x334, 0x345):
+            bits |= NFD
+        out[cp] = bits
+    return out
+
+
+def print_table():
+    cls = classes()
+    runs, page = [], []
+    for cp in range(0x110000):
+        if cp == 0 or cls[cp] != cls[cp - 1]:
+            runs.append(cp << 8 | cls[cp])
+        if cp % 256 == 0 and cp <= 0x30000:
+            page.append(len(runs) - 1)
+    print("""/* runtime/text/unicode_table.c - the class of every code point, as the reference sees it.
+ *
+ * Written by tests/record/record_tokenizer.py; do not edit. A run is its first code
+ * point << 8 | its FT_UC_* bits, and lasts to the next run. ft_uc_page[p] is the run
+ * in which code point p * 256 lies.
+ */
+#include "text/unicode.h"
+
+/* clang-format off */""")
+    for kind, name, values, width, per in (("uint32_t", "ft_uc_run", runs, 9, 9), ("uint16_t", "ft_uc_page", page, 4, 19)):
+        print(f"const {kind} {name}[{len(values)}] = {{")
+        for i in range(0, len(values), per):
+            print("    " + ", ".join(f"0x{v:0{width - 1}x}" if width == 9 else f"{v:4d}" for v in values[i:i + per]) + ",")
+        print("};\n" if name == "ft_uc_run" else "};")
+        if name == "ft_uc_run":
+            print(f"const uint32_t ft_uc_runs = {len(values)};\n")
+    print("/* clang-format on */")
+
+
+# ---- digests of a real text --------------------------------------------------------------------
+
+MODES = (   # name, pair, max_length, strategy, special tokens: as in tests/text/real_tokenizer.c
+    ("single", False, 0, "longest_first", True),
+    ("bare", False, 0, "longest_first", False),
+    ("pair", True, 0, "longest_first", True),
+    ("max_16", False, 16, "longest_first", True),
+    ("pair_max_16", True, 16, "longest_first", True),
+    ("pair_max_33", True, 33, "longest_first", True),
+    ("pair_only_first_24", True, 24, "only_first", True),
+    ("pair_only_second_24", True, 24, "only_second", True),
+)
+
+
+def vocab_tokenizer(path, lower):
+    """What a vocab.txt means: BERT's parts around the vocabulary, special tokens matched in raw text."""
+    tok = Tokenizer(models.WordPiece.from_file(path, unk_token="[UNK]"))
+    tok.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    tok.normalizer = normalizers.BertNormalizer(True, True, None, lower)
+    tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tok.post_processor = processors.BertProcessing(("[SEP]", tok.token_to_id("[SEP]")), ("[CLS]", tok.token_to_id("[CLS]")))
+    tok.decoder = decoders.WordPiece()
+    return tok
+
+
+def packed(enc):
+    seq = [-1 if s is None else s for s in enc.sequence_ids]
+    rows = [len(enc.ids)]
+    for i, t, s, (b, e) in zip(enc.ids, enc.type_ids, seq, enc.offsets):
+        rows += (i, t, s, b, e)
+    return struct.pack(f"<{len(rows)}i", *rows)
+
+
+def print_real(tok, path):
+    tok.no_padding()
+    with open(path, encoding="utf-8", newline="\n") as f:
+        lines = f.read().split("\n")
+    if lines[-1] == "":
+        lines.pop()
+    for name, pair, max_length, strategy, special in MODES:
+        tok.no_truncation()
+        if max_length:
+            tok.enable_truncation(max_length, strategy=strategy)
+        digest, tokens = hashlib.sha256(), 0
+        for a, b in zip(lines, lines[1:]) if pair else ((line, None) for line in lines):
+            try:
+                enc = tok.encode(a, b, add_special_tokens=special)
+            except Exception:   # the library raises a plain Exception: a text too short to truncate
+                digest.update(struct.pack("<i", -1))
+                continue
+            digest.update(packed(enc))
+            tokens += len(enc.ids)
+        print(name, tokens, digest.hexdigest())
+
+
+if __name__ == "__main__":
+    command = sys.argv[1] if len(sys.argv) > 1 else ""
+    if command == "unicode":
+        print_table()
+    elif command == "real" and len(sys.argv) in (4, 5):
+        folder, text = sys.argv[2:4]
+        print_real(vocab_tokenizer(folder + "/vocab.txt", sys.argv[4] == "lower") if len(sys.argv) == 5
+                   else Tokenizer.from_file(folder + "/tokenizer.json"), text)
+    else:
+        sys.exit(__doc__)
