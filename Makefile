@@ -45,6 +45,8 @@ LDFLAGS ?=
 .SUFFIXES:
 .PHONY: all lib demo test test-slow test-real fuzz fuzz-run bench check format install clean help
 
+MAKEFLAGS += -r --no-print-directory
+
 # One job per processor; a -j on the command line wins over this.
 ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 2)
@@ -197,7 +199,7 @@ slow_programs := $(call built,$(wildcard tests/slow/test_*.c))
 real_programs := $(call built,$(wildcard tests/*/real_*.c))
 bench_programs := $(call built,$(wildcard tests/*/bench_*.c))
 test_scripts := $(wildcard tests/lua/test_*.lua tests/cli/test_*.sh)
-only = $(foreach t,$(1),$(if $(findstring $(ONLY),$(t:$(B)/%=%)),$(t)))
+only = $(strip $(foreach t,$(1),$(if $(findstring $(ONLY),$(t:$(B)/%=%)),$(t))))
 
 test: $(call only,$(test_programs)) $(if $(call only,$(test_scripts)),$(BIN))
 	@FTPIPE=$(BIN) sh tests/run.sh $(call only,$(test_programs) $(test_scripts))
@@ -227,7 +229,7 @@ fuzz:
 fuzz-run: $(fuzz_programs)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) sh tests/fuzz/run.sh $(fuzz_programs)
 
-$(B)/tests/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
+$(fuzz_programs): $(B)/tests/fuzz/%: $(B)/obj/tests/fuzz/%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) $(link_first) -o $@ $^ -fopenmp -fsanitize=address,undefined,fuzzer $(LDFLAGS) $(link_libs)
 
@@ -257,9 +259,6 @@ clean:
 
 help:
 	@sed -n '/^#   make/s/^#//p' Makefile
-
-# Test objects are kept, so that a second `make test` only runs.
-.SECONDARY:
 
 ifneq ($(wildcard $(B)),)
 -include $(call below,$(B),%.d)

@@ -10,9 +10,11 @@
 
 #include "core/err.h"
 
-enum { FT_SHA256_SIZE = 32, FT_SHA256_HEX = 65 };   /* raw bytes; hex digits and a NUL */
+enum { FT_SHA256_SIZE = 32, FT_SHA256_HEX = 65 }; /* raw bytes; hex digits and a NUL */
 
-typedef struct ft_sha256 { void *ctx; } ft_sha256;
+typedef struct ft_sha256 {
+    void *ctx;
+} ft_sha256;
 
 /* Begin. h is the caller's memory. FT_EMEM when libcrypto cannot give a context. */
 ft_status ft_sha256_init(ft_sha256 *h, ft_err *e);
@@ -20,7 +22,7 @@ ft_status ft_sha256_update(ft_sha256 *h, const void *bytes, size_t n, ft_err *e)
 
 /* The digest of all that was added; h is freed, also on failure. */
 ft_status ft_sha256_final(ft_sha256 *h, unsigned char digest[FT_SHA256_SIZE], ft_err *e);
-void ft_sha256_free(ft_sha256 *h);                   /* safe to call twice, and after final */
+void ft_sha256_free(ft_sha256 *h); /* safe to call twice, and after final */
 
 /* Write 32 raw bytes as 64 hex digits and a NUL. */
 void ft_sha256_digits(const unsigned char digest[FT_SHA256_SIZE], char hex[FT_SHA256_HEX]);

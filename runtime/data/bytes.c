@@ -10,15 +10,19 @@ static size_t sequence(const unsigned char *p, size_t n)
     unsigned low = 0x80, high = 0xBF;
     size_t len;
 
-    if (c >= 0xC2 && c <= 0xDF) len = 2;
-    else if (c >= 0xE0 && c <= 0xEF) len = 3;
-    else if (c >= 0xF0 && c <= 0xF4) len = 4;
-    else return 0;
+    if (c >= 0xC2 && c <= 0xDF)
+        len = 2;
+    else if (c >= 0xE0 && c <= 0xEF)
+        len = 3;
+    else if (c >= 0xF0 && c <= 0xF4)
+        len = 4;
+    else
+        return 0;
     if (len > n) return 0;
-    if (c == 0xE0) low = 0xA0;          /* no overlong form */
-    if (c == 0xED) high = 0x9F;         /* no surrogate */
+    if (c == 0xE0) low = 0xA0;  /* no overlong form */
+    if (c == 0xED) high = 0x9F; /* no surrogate */
     if (c == 0xF0) low = 0x90;
-    if (c == 0xF4) high = 0x8F;         /* not above U+10FFFF */
+    if (c == 0xF4) high = 0x8F; /* not above U+10FFFF */
     if (p[1] < low || p[1] > high) return 0;
     for (size_t i = 2; i < len; i++)
         if ((p[i] & 0xC0) != 0x80) return 0;
@@ -35,7 +39,7 @@ size_t ft_bytes_check(const char *text, size_t n)
         uint64_t v;
         while (i + 8 <= n) {
             memcpy(&v, p + i, 8);
-            if ((v | (v - ones)) & tops) break;      /* a byte above 127, or one that may be 0 */
+            if ((v | (v - ones)) & tops) break; /* a byte above 127, or one that may be 0 */
             i += 8;
         }
         if (i >= n) break;

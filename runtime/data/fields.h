@@ -12,12 +12,12 @@
 #include "data/reader.h"
 
 typedef struct ft_fields {
-    ft_buf text;       /* the current cell is text[from .. text.len) until ft_fields_end */
+    ft_buf text; /* the current cell is text[from .. text.len) until ft_fields_end */
     size_t from;
-    ft_cell *cell;     /* ptr is valid after finish */
-    size_t *at;        /* where a cell's text begins in `text`; SIZE_MAX: ptr is borrowed */
+    ft_cell *cell; /* ptr is valid after finish */
+    size_t *at;    /* where a cell's text begins in `text`; SIZE_MAX: ptr is borrowed */
     size_t stored, cap;
-    size_t n;          /* cells seen; those from `keep` on are counted and not stored */
+    size_t n; /* cells seen; those from `keep` on are counted and not stored */
     size_t keep;
 } ft_fields;
 

@@ -64,7 +64,7 @@ static ft_status put_array(ft_buf *b, const json_t *value, ft_err *e)
 
 static ft_status put_object(ft_buf *b, const json_t *value, ft_err *e)
 {
-    json_t *object = (json_t *)(uintptr_t)value;      /* jansson's iterators want it writable */
+    json_t *object = (json_t *)(uintptr_t)value; /* jansson's iterators want it writable */
     ft_status s = ft_buf_putc(b, '{', e);
     int first = 1;
 

@@ -4,7 +4,7 @@
 
 #include "core/buf.h"
 
-struct json_t;   /* jansson */
+struct json_t; /* jansson */
 
 /* Append n bytes of UTF-8 as a JSON string with its quotes. Only what RFC 8259 demands is escaped. */
 ft_status ft_json_put_string(ft_buf *b, const char *p, size_t n, ft_err *e);

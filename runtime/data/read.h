@@ -14,12 +14,12 @@
 
 enum { FT_MAX_COLUMNS = 65536 };
 
-struct json_t;                       /* jansson */
+struct json_t; /* jansson */
 
 typedef struct ft_read_format {
     const char *name;
     const char *extensions[3];
-    ft_status (*open)(ft_reader *r, ft_err *e);   /* may be NULL */
+    ft_status (*open)(ft_reader *r, ft_err *e); /* may be NULL */
 
     /* Parse the next record; *got is 0 at the end. FT_EDATA only by way of ft_reader_reject. */
     ft_status (*next)(ft_reader *r, int *got, ft_err *e);
@@ -49,18 +49,18 @@ struct ft_reader {
     ft_quoting quoting;
     int has_header;
 
-    size_t n_columns;                /* csv, tsv: 0 is not known yet */
+    size_t n_columns; /* csv, tsv: 0 is not known yet */
     ft_fields names, fields;
 
-    struct json_t *json;             /* the current object, or NULL */
-    int place;                       /* json: where in the array we are */
+    struct json_t *json; /* the current object, or NULL */
+    int place;           /* json: where in the array we are */
     ft_json_scan scan;
 
-    size_t used;                     /* bytes and line ends that the next call consumes first */
+    size_t used; /* bytes and line ends that the next call consumes first */
     int64_t used_lines;
-    int skip;                        /* the rest of an oversized record is still to be passed over */
-    size_t raw_len;                  /* of the current record */
-    int out_of_memory;               /* ft_row_get could not give a cell */
+    int skip;          /* the rest of an oversized record is still to be passed over */
+    size_t raw_len;    /* of the current record */
+    int out_of_memory; /* ft_row_get could not give a cell */
     ft_extra_cell *extra;
 
     ft_row row;
@@ -84,8 +84,8 @@ ft_status ft_reader_check_text(ft_reader *r, size_t raw, size_t used, ft_err *e)
 /* FT_EDATA if two names (empty ones excepted) are equal. Also finishes the fields. */
 ft_status ft_reader_check_names(ft_reader *r, ft_fields *names, ft_err *e);
 
-/* read_value.c: take r->json from the first `len` bytes of the window, and fill names and fields. Anything but an object
- * is refused with `used` bytes. */
+/* read_value.c: take r->json from the first `len` bytes of the window, and fill names and fields. Anything but
+ * an object is refused with `used` bytes. */
 ft_status ft_reader_object(ft_reader *r, size_t len, size_t used, ft_err *e);
 
 /* read_value.c: the cell that a dotted path reaches, NULL if none. */

@@ -5,6 +5,7 @@
  * readings, with and without quotes, can both be right: see resolve() below and
  * the rule in reader.h.
  */
+#include <assert.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -13,8 +14,8 @@
 
 /* A record as the field-by-field reading found it. */
 typedef struct record {
-    size_t end, next;     /* its bytes without and with the line end */
-    int reshaped;         /* delimiters or line breaks lie between quotes */
+    size_t end, next; /* its bytes without and with the line end */
+    int reshaped;     /* delimiters or line breaks lie between quotes */
 } record;
 
 static size_t keep_of(const ft_reader *r) { return r->n_columns ? r->n_columns : FT_MAX_COLUMNS; }
@@ -54,7 +55,7 @@ static ft_status unquote(ft_reader *r, size_t from, size_t to, ft_err *e)
 
     while (p < end) {
         const char *q = memchr(p, r->quote, (size_t)(end - p));
-        const char *stop = q ? q + 1 : end;                      /* with the first of the two quotes */
+        const char *stop = q ? q + 1 : end; /* with the first of the two quotes */
         const ft_status s = ft_buf_add(&r->fields.text, p, (size_t)(stop - p), e);
         if (s) return s;
         p = q ? q + 2 : end;
@@ -75,10 +76,7 @@ static ft_status reject_quote(ft_reader *r, size_t open, size_t error_at, const 
     const ft_status s = ft_source_line(&r->src, open, &line, e);
 
     if (s) return s;
-    if (line.next == SIZE_MAX) {
-        line.end = line.next = r->src.n;
-        r->skip = 1;
-    }
+    assert(line.next != SIZE_MAX); /* parse_record had that line already */
     return ft_reader_reject(r, line.end, line.next, at, e, "%s (the quote was opened on line %lld)", what,
                             (long long)opened);
 }
@@ -98,7 +96,8 @@ static ft_status quoted_field(ft_reader *r, size_t *off, int *taken, int *reshap
         if (r->quoting == FT_QUOTE_IF_CLOSED) return FT_OK;
         return reject_quote(r, open, open,
                             r->src.n <= r->src.max ? "quote is never closed"
-                                                   : "quote is not closed within the largest size of a record", e);
+                                                   : "quote is not closed within the largest size of a record",
+                            e);
     }
     const size_t after = close + 1;
     const char *p = ft_source_at(&r->src);
@@ -146,13 +145,13 @@ static ft_status parse_record(ft_reader *r, ft_line line, record *rec, ft_err *e
         }
         if (!taken) s = plain_field(r, &off, line.end, e);
         if (s) return s;
-        if (off > line.end) {                                    /* the field ended on a later line */
+        if (off > line.end) { /* the field ended on a later line */
             s = ft_source_line(&r->src, off, &line, e);
             if (s) return s;
             if (line.next == SIZE_MAX) return ft_reader_oversized(r, e);
         }
         if (off >= line.end) break;
-        off++;                                                   /* the delimiter */
+        off++; /* the delimiter */
     }
     rec->end = line.end;
     rec->next = line.next;
@@ -181,10 +180,11 @@ static ft_status resolve(ft_reader *r, ft_line line, record *rec, ft_err *e)
     if (!fits_without_quotes(r, rec->end)) return FT_OK;
     if (r->fields.n == r->n_columns) {
         const int64_t last = line_at(r, rec->end);
-        return ft_reader_reject(r, rec->end, rec->next, r->src.line, e,
-                                "quotes that reach to line %lld, or lines of their own? Both readings have %zu columns: "
-                                "say quote = \"\\\"\" if this file quotes, or quote = \"none\"",
-                                (long long)last, r->n_columns);
+        return ft_reader_reject(
+            r, rec->end, rec->next, r->src.line, e,
+            "quotes that reach to line %lld, or lines of their own? Both readings have %zu columns: "
+            "say quote = \"\\\"\" if this file quotes, or quote = \"none\"",
+            (long long)last, r->n_columns);
     }
     rec->end = line.end;
     rec->next = line.next;
@@ -199,8 +199,8 @@ static ft_status check_count(ft_reader *r, ft_err *e)
         return ft_reader_reject(r, r->raw_len, r->used, r->src.line, e, "%zu columns; at most %d are supported",
                                 r->fields.n, FT_MAX_COLUMNS);
     if (r->n_columns && r->fields.n != r->n_columns)
-        return ft_reader_reject(r, r->raw_len, r->used, r->src.line, e, "expected %zu fields, got %zu", r->n_columns,
-                                r->fields.n);
+        return ft_reader_reject(r, r->raw_len, r->used, r->src.line, e, "expected %zu field%s, got %zu", r->n_columns,
+                                r->n_columns == 1 ? "" : "s", r->fields.n);
     return FT_OK;
 }
 

@@ -15,7 +15,7 @@ static int is_space(char c) { return c == ' ' || c == '\t' || c == '\n' || c == 
 
 static void take(ft_reader *r, size_t n) { ft_source_take(&r->src, n, ft_bytes_lines(ft_source_at(&r->src), n)); }
 
-/* Move to the next byte that is no white space; *c is it, or 0 at the end of the file (as is a NUL byte, with n > 0). */
+/* Move to the next byte that is no white space: *c. At the end of the file it is 0 and the window is empty. */
 static ft_status next_byte(ft_reader *r, char *c, ft_err *e)
 {
     for (;;) {
@@ -96,12 +96,13 @@ static ft_status end_with(ft_reader *r, const char *what, ft_err *e)
 
 static ft_status element(ft_reader *r, ft_err *e)
 {
+    const int before = r->place;
     int ended;
 
     memset(&r->scan, 0, sizeof r->scan);
     const ft_status s = scan(r, &ended, e);
     if (s) return s;
-    if (!ended && r->src.eof && r->scan.depth == 0 && !r->scan.in_string) ended = 1;   /* only "]" is missing */
+    if (!ended && r->src.eof && r->scan.depth == 0 && !r->scan.in_string) ended = 1; /* only "]" is missing */
     if (!ended && r->src.eof) return end_with(r, "the file ends inside an element of the array", e);
     if (!ended || r->scan.off > r->src.max) {
         const ft_status refused = ft_reader_oversized(r, e);
@@ -114,20 +115,27 @@ static ft_status element(ft_reader *r, ft_err *e)
     r->place = AFTER_ELEMENT;
     if (!len) return ft_reader_reject(r, 0, 0, r->src.line, e, "expected an object, got \"%c\"", p[0]);
     ft_reader_used(r, len, r->scan.off, ft_bytes_lines(p, r->scan.off));
-    return ft_reader_object(r, len, r->scan.off, e);
+    const ft_status found = ft_reader_object(r, len, r->scan.off, e);
+    if (found && found != FT_EDATA) r->place = before; /* the element is still to be read */
+    return found;
 }
 
 /* Take the brackets and commas before the next element; r->place says what comes. */
 static ft_status step(ft_reader *r, char c, ft_err *e)
 {
     if (r->src.n == 0 && r->place != AFTER_ARRAY)
-        return end_with(r, r->place == AT_START ? "the file is empty: expected an array of objects"
-                                                : "the file ends inside the array: \"]\" is missing", e);
+        return end_with(r,
+                        r->place == AT_START ? "the file is empty: expected an array of objects"
+                                             : "the file ends inside the array: \"]\" is missing",
+                        e);
     switch (r->place) {
     case AT_START:
         if (c == '[') break;
-        return end_with(r, c == '{' ? "expected an array of objects, got an object (for one object a line say "
-                                      "format = \"jsonl\")" : "expected an array of objects", e);
+        return end_with(r,
+                        c == '{' ? "expected an array of objects, got an object (for one object a line say "
+                                   "format = \"jsonl\")"
+                                 : "expected an array of objects",
+                        e);
     case AFTER_ARRAY:
         if (r->src.n) return end_with(r, "text after the end of the array", e);
         r->place = AT_END;

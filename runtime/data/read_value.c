@@ -41,11 +41,11 @@ static ft_cell_kind kind_of(const json_t *v)
 /* The value's text where jansson or a literal holds it; NULL where it must be written. */
 static const char *ready_text(const json_t *v, size_t *len)
 {
-    const char *text = json_is_string(v) ? json_string_value(v)
-                     : json_is_null(v)   ? ""
-                     : json_is_true(v)   ? "true"
-                     : json_is_false(v)  ? "false"
-                                         : NULL;
+    const char *text = json_is_string(v)  ? json_string_value(v)
+                       : json_is_null(v)  ? ""
+                       : json_is_true(v)  ? "true"
+                       : json_is_false(v) ? "false"
+                                          : NULL;
     *len = json_is_string(v) ? json_string_length(v) : text ? strlen(text) : 0;
     return text;
 }
@@ -67,13 +67,14 @@ void ft_reader_drop_object(ft_reader *r)
     if (!r->json) return;
     json_decref(r->json);
     r->json = NULL;
-    r->n_columns = 0;                    /* the names went with it */
+    r->n_columns = 0; /* the names went with it */
     ft_fields_clear(&r->names, SIZE_MAX);
 }
 
+/* jansson leaves the text empty in most places where its memory runs out; in some it says that the syntax is wrong. */
 static ft_status reject_json(ft_reader *r, const json_error_t *err, size_t len, size_t used, ft_err *e)
 {
-    if (json_error_code(err) == json_error_out_of_memory) return ft_fail_mem(e, len);
+    if (json_error_code(err) == json_error_out_of_memory || !err->text[0]) return ft_fail_mem(e, len);
     const size_t before = err->line <= 1 ? r->src.column : 0;
     const int64_t line = r->src.line + (err->line > 1 ? err->line - 1 : 0);
     return ft_reader_reject(r, len, used, line, e, "invalid JSON in column %zu: %s",

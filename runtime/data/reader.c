@@ -23,10 +23,7 @@ enum { N_FORMATS = sizeof formats / sizeof *formats, DEFAULT_RECORD = 64 << 20 }
 static int is_auto(const char *option) { return !option || !strcmp(option, "auto"); }
 
 /* A delimiter or quote: one printable ASCII byte or a tab. */
-static int is_mark(const char *s)
-{
-    return s[0] && !s[1] && (s[0] == '\t' || (s[0] >= ' ' && s[0] <= '~'));
-}
+static int is_mark(const char *s) { return s[0] && !s[1] && (s[0] == '\t' || (s[0] >= ' ' && s[0] <= '~')); }
 
 static int is_number(const char *s)
 {
@@ -71,14 +68,14 @@ static ft_status choose_format(ft_reader *r, const char *path, const char *name,
         r->format = format_named(name);
         if (r->format) return FT_OK;
         const char *near = ft_nearest(name, format_names, N_FORMATS + 1);
-        return ft_fail(e, FT_EUSAGE, "format \"%s\" is not known; choose auto, csv, tsv, jsonl, json or lines%s%s%s", name,
-                       near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+        return ft_fail(e, FT_EUSAGE, "format \"%s\" is not known; choose auto, csv, tsv, jsonl, json or lines%s%s%s",
+                       name, near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
     }
     const int is_stdin = !strcmp(path, "-");
     r->format = is_stdin ? &ft_read_lines : format_of_path(path);
     if (!r->format)
-        return ft_fail(e, FT_EUSAGE, "%s: the name does not tell the format; say format = csv, tsv, jsonl, json or lines",
-                       path);
+        return ft_fail(e, FT_EUSAGE,
+                       "%s: the name does not tell the format; say format = csv, tsv, jsonl, json or lines", path);
     if (!is_stdin && r->format != &ft_read_json) return FT_OK;
     const ft_status s = first_byte(&r->src, &c, e);
     if (!s && c == '{') r->format = &ft_read_jsonl;
@@ -241,7 +238,7 @@ ft_status ft_reader_next(ft_reader *r, const ft_row **row, ft_err *e)
         return ft_fail_mem(e, sizeof(ft_extra_cell));
     }
     const ft_status s = r->format->next(r, &got, e);
-    if (s && s != FT_EDATA) ft_reader_used(r, 0, 0, 0);          /* the record is still to be read */
+    if (s && s != FT_EDATA) ft_reader_used(r, 0, 0, 0); /* the record is still to be read */
     if (s || !got) return s;
     ft_fields_finish(&r->names);
     ft_fields_finish(&r->fields);

@@ -54,24 +54,24 @@ typedef struct ft_reader ft_reader;
 
 /* One record. All pointers are valid until the next call of ft_reader_next or ft_reader_close. */
 typedef struct ft_row {
-    int64_t line;                  /* 1-based physical line on which the record begins */
-    size_t n;                      /* number of cells */
-    const ft_cell *names, *cells;  /* n each; in JSON the names are the object's keys in their order */
-    const char *raw;               /* the record's bytes in the file, without its line end */
+    int64_t line;                 /* 1-based physical line on which the record begins */
+    size_t n;                     /* number of cells */
+    const ft_cell *names, *cells; /* n each; in JSON the names are the object's keys in their order */
+    const char *raw;              /* the record's bytes in the file, without its line end */
     size_t raw_len;
-    ft_reader *reader;             /* for ft_row_get */
+    ft_reader *reader; /* for ft_row_get */
 } ft_row;
 
 /* NULL and 0 everywhere is the default. Strings are borrowed for the call of ft_reader_open only. */
 typedef struct ft_reader_opts {
-    const char *format;            /* "auto", "csv", "tsv", "jsonl", "json", "lines" */
-    const char *delimiter;         /* one ASCII byte; csv and tsv */
-    const char *quote;             /* "auto", "none", or one ASCII byte that quotes as in csv; csv and tsv */
-    const char *header;            /* "auto", "yes", "no"; csv and tsv */
-    const char *encoding;          /* "utf-8", with or without a byte order mark */
-    const char *const *columns;    /* the columns the caller will ask for, for header = "auto" */
+    const char *format;         /* "auto", "csv", "tsv", "jsonl", "json", "lines" */
+    const char *delimiter;      /* one ASCII byte; csv and tsv */
+    const char *quote;          /* "auto", "none", or one ASCII byte that quotes as in csv; csv and tsv */
+    const char *header;         /* "auto", "yes", "no"; csv and tsv */
+    const char *encoding;       /* "utf-8", with or without a byte order mark */
+    const char *const *columns; /* the columns the caller will ask for, for header = "auto" */
     size_t n_columns;
-    size_t max_record;             /* largest record in bytes; 0 is 64 MiB */
+    size_t max_record; /* largest record in bytes; 0 is 64 MiB */
 } ft_reader_opts;
 
 /* What ft_reader_next refused: bytes and line of the bad record. `cut` says that raw is only its beginning. */
@@ -101,7 +101,7 @@ size_t ft_reader_columns(const ft_reader *r, const ft_cell **names);
 /* The format that was given or found: "csv", "tsv", "jsonl", "json" or "lines". */
 const char *ft_reader_format(const ft_reader *r);
 
-void ft_reader_close(ft_reader *r);   /* NULL is fine */
+void ft_reader_close(ft_reader *r); /* NULL is fine */
 
 /* A cell by the column's exact name, else by its 1-based number, else, in JSON, by a dotted path into objects and
  * (1-based) arrays: "review.body", "answers.text.1". NULL if there is none. Valid as long as the row.

@@ -12,15 +12,15 @@
 #include "core/err.h"
 
 typedef struct ft_source {
-    char *name;          /* for messages: the path, or "standard input" */
-    int fd;              /* -1 when nothing is open; 0 is never closed */
+    char *name; /* for messages: the path, or "standard input" */
+    int fd;     /* -1 when nothing is open; 0 is never closed */
     char *data;
-    size_t cap, start;   /* the window is data[start .. start+n) */
+    size_t cap, start; /* the window is data[start .. start+n) */
     size_t n;
-    size_t max;          /* the window is filled up to this size, and not far beyond */
-    int64_t line;        /* 1-based line of the window's first byte */
-    size_t column;       /* bytes of that line which are before the window */
-    int eof;             /* the window reaches to the end of the file */
+    size_t max;    /* the window is filled up to this size, and not far beyond */
+    int64_t line;  /* 1-based line of the window's first byte */
+    size_t column; /* bytes of that line which are before the window */
+    int eof;       /* the window reaches to the end of the file */
 } ft_source;
 
 /* One physical line of the window: bytes [from, end), the next one begins at `next`. */
@@ -28,8 +28,8 @@ typedef struct ft_line {
     size_t end, next;
 } ft_line;
 
-/* Open a path ("-" is standard input) for records up to max bytes. A UTF-8 byte order mark is skipped; UTF-16 is FT_EDATA.
- * encoding is NULL or a name from the table in source.c. */
+/* Open a path ("-" is standard input) for records up to max bytes. A UTF-8 byte order mark is skipped; UTF-16 is
+ * FT_EDATA. encoding is NULL or a name from the table in source.c. */
 ft_status ft_source_open(ft_source *s, const char *path, const char *encoding, size_t max, ft_err *e);
 void ft_source_close(ft_source *s);
 

@@ -20,10 +20,10 @@ struct ft_writer {
     FILE *f;
     char *name;
     put_row *put;
-    char delimiter;        /* csv, tsv */
-    ft_cell *column;       /* the names */
+    char delimiter;  /* csv, tsv */
+    ft_cell *column; /* the names */
     size_t n;
-    int64_t rows;          /* written so far */
+    int64_t rows; /* written so far */
     ft_buf line;
 };
 
@@ -32,7 +32,7 @@ struct ft_writer {
 /* Must the cell stand in quotes? A byte order mark would be taken for one at the start of the file. */
 static int needs_quotes(const ft_writer *w, const ft_cell *c)
 {
-    if (c->len == 0) return w->n == 1;                       /* an empty line would be skipped */
+    if (c->len == 0) return w->n == 1; /* an empty line would be skipped */
     if (c->ptr[0] == '"' || (unsigned char)c->ptr[0] == 0xEF) return 1;
     if (w->delimiter == ',' && memchr(c->ptr, '"', c->len)) return 1;
     return memchr(c->ptr, w->delimiter, c->len) || memchr(c->ptr, '\n', c->len) || memchr(c->ptr, '\r', c->len);
@@ -60,9 +60,12 @@ static ft_status put_delimited(ft_writer *w, const ft_cell *cells, ft_err *e)
         const ft_cell *c = &cells[i];
         if (i) s = ft_buf_putc(&w->line, w->delimiter, e);
         if (s) break;
-        if (c->len && needs_quotes(w, c)) s = put_quoted(&w->line, c, e);
-        else if (c->len) s = ft_buf_add(&w->line, c->ptr, c->len, e);
-        else if (needs_quotes(w, c)) s = ft_buf_puts(&w->line, "\"\"", e);
+        if (c->len && needs_quotes(w, c))
+            s = put_quoted(&w->line, c, e);
+        else if (c->len)
+            s = ft_buf_add(&w->line, c->ptr, c->len, e);
+        else if (needs_quotes(w, c))
+            s = ft_buf_puts(&w->line, "\"\"", e);
     }
     return s;
 }
@@ -104,9 +107,12 @@ static ft_status put_object(ft_writer *w, const ft_cell *cells, ft_err *e)
         if (!s) s = ft_json_put_string(&w->line, w->column[i].ptr, w->column[i].len, e);
         if (!s) s = ft_buf_putc(&w->line, ':', e);
         if (s) break;
-        if (c->kind == FT_CELL_NULL) s = ft_buf_puts(&w->line, "null", e);
-        else if (c->kind == FT_CELL_STRING) s = ft_json_put_string(&w->line, c->len ? c->ptr : "", c->len, e);
-        else s = put_parsed(w, i, c, e);
+        if (c->kind == FT_CELL_NULL)
+            s = ft_buf_puts(&w->line, "null", e);
+        else if (c->kind == FT_CELL_STRING)
+            s = ft_json_put_string(&w->line, c->len ? c->ptr : "", c->len, e);
+        else
+            s = put_parsed(w, i, c, e);
     }
     return s ? s : ft_buf_putc(&w->line, '}', e);
 }
@@ -130,8 +136,7 @@ ft_status ft_writer_row(ft_writer *w, const ft_cell *cells, ft_err *e)
     if (!s) s = w->put(w, cells, e);
     if (!s) s = ft_buf_putc(&w->line, '\n', e);
     if (s) return s;
-    if (fwrite(w->line.data, 1, w->line.len, w->f) != w->line.len)
-        return ft_fail_errno(e, "cannot write %s", w->name);
+    if (fwrite(w->line.data, 1, w->line.len, w->f) != w->line.len) return ft_fail_errno(e, "cannot write %s", w->name);
     w->rows++;
     return FT_OK;
 }
@@ -192,8 +197,10 @@ ft_status ft_writer_open(ft_writer **out, FILE *f, const char *name, const ft_wr
         s = ft_writer_row(w, w->column, e);
         w->rows = 0;
     }
-    if (s) release(w);
-    else *out = w;
+    if (s)
+        release(w);
+    else
+        *out = w;
     return s;
 }
 

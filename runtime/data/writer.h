@@ -16,10 +16,10 @@
 typedef struct ft_writer ft_writer;
 
 typedef struct ft_writer_opts {
-    const char *format;            /* "csv", "tsv" or "jsonl" */
-    const char *const *names;      /* n_names different column names; borrowed during the call */
-    size_t n_names;                /* at least 1 */
-    int no_header;                 /* csv and tsv: do not write the names as the first row */
+    const char *format;       /* "csv", "tsv" or "jsonl" */
+    const char *const *names; /* n_names different column names; borrowed during the call */
+    size_t n_names;           /* at least 1 */
+    int no_header;            /* csv and tsv: do not write the names as the first row */
 } ft_writer_opts;
 
 /* Begin to write to f, which stays the caller's; `name` is for messages. The header is written at once.

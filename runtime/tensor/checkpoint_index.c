@@ -15,8 +15,8 @@
 #define INDEX "model.safetensors.index.json"
 
 typedef struct shard {
-    const char *name;     /* in the index */
-    ft_safetensors *st;   /* on that file alone */
+    const char *name;   /* in the index */
+    ft_safetensors *st; /* on that file alone */
 } shard;
 
 static ft_status join(ft_buf *path, const char *dir, const char *name, ft_err *e)
@@ -69,8 +69,7 @@ static ft_status add_all(ft_safetensors *all, shard *shards, const char *dir, js
     json_t *value;
     char a[128], b[128];
 
-    json_object_foreach(map, tensor, value)
-    {
+    json_object_foreach (map, tensor, value) {
         shard *from = NULL;
         ft_status s = check_shard_name(tensor, value, e);
         if (!s) s = shard_of(&from, all, shards, dir, json_string_value(value), e);

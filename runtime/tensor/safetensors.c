@@ -54,8 +54,7 @@ static ft_status read_entries(ft_safetensors_file *f, ft_err *e)
 
     f->entries = ft_calloc(most, sizeof *f->entries);
     if (!f->entries) return ft_fail_mem(e, most * sizeof *f->entries);
-    json_object_foreach(f->header, name, value)
-    {
+    json_object_foreach (f->header, name, value) {
         if (!strcmp(name, "__metadata__")) {
             s = ft_safetensors_check_metadata(value, e);
         } else {

@@ -27,8 +27,8 @@ typedef struct ft_safetensors ft_safetensors;
 
 typedef struct ft_safetensors_info {
     const char *name;
-    const char *dtype;   /* as stored: "F32", "BF16", "BOOL", ... */
-    int rank;            /* up to 8, though a tensor has at most FT_MAX_RANK */
+    const char *dtype; /* as stored: "F32", "BF16", "BOOL", ... */
+    int rank;          /* up to 8, though a tensor has at most FT_MAX_RANK */
     int64_t dim[FT_SAFETENSORS_MAX_RANK];
     size_t bytes;
 } ft_safetensors_info;
@@ -47,14 +47,14 @@ ft_status ft_safetensors_open_dir(ft_safetensors **out, const char *dir, ft_err 
  * handle and every tensor from it. */
 ft_status ft_safetensors_open_bytes(ft_safetensors **out, const void *bytes, size_t n, const char *label, ft_err *e);
 
-ft_safetensors *ft_safetensors_retain(ft_safetensors *st);   /* NULL stays NULL; returns st */
-void ft_safetensors_release(ft_safetensors *st);             /* NULL is fine; tensors made from it live on */
+ft_safetensors *ft_safetensors_retain(ft_safetensors *st); /* NULL stays NULL; returns st */
+void ft_safetensors_release(ft_safetensors *st);           /* NULL is fine; tensors made from it live on */
 
 /* What is pointed to lives as long as the handle. */
 size_t ft_safetensors_count(const ft_safetensors *st);
-const char *ft_safetensors_name(const ft_safetensors *st, size_t i);   /* in the order of the data; i < count */
-const ft_safetensors_info *ft_safetensors_find(const ft_safetensors *st, const char *name);   /* or NULL */
-const char *ft_safetensors_metadata(const ft_safetensors *st, const char *key);   /* of the first file that has
+const char *ft_safetensors_name(const ft_safetensors *st, size_t i); /* in the order of the data; i < count */
+const ft_safetensors_info *ft_safetensors_find(const ft_safetensors *st, const char *name); /* or NULL */
+const char *ft_safetensors_metadata(const ft_safetensors *st, const char *key); /* of the first file that has
                                                                                       it, or NULL */
 
 /* One reference in *out. F32, F16, BF16, I32, I64 and U8 are views of the mapping (copies where a file puts

@@ -17,22 +17,22 @@ typedef struct ft_safetensors_file ft_safetensors_file;
 
 typedef struct ft_safetensors_entry {
     ft_safetensors_info info;
-    ft_safetensors_file *file;   /* borrowed */
-    size_t begin, end;           /* within the data of the file */
-    int tensor;                  /* the ft_dtype of a view, or one of the two below */
+    ft_safetensors_file *file; /* borrowed */
+    size_t begin, end;         /* within the data of the file */
+    int tensor;                /* the ft_dtype of a view, or one of the two below */
 } ft_safetensors_entry;
 
 enum { FT_SAFETENSORS_F64 = -1, FT_SAFETENSORS_UNREADABLE = -2 };
 
 struct ft_safetensors_file {
-    int refs;                    /* handles and tensors */
+    int refs; /* handles and tensors */
     char *path;
     ft_map map;
-    int borrowed;                /* map is the caller's memory */
-    const unsigned char *data;   /* what follows the header */
+    int borrowed;              /* map is the caller's memory */
+    const unsigned char *data; /* what follows the header */
     json_t *header;
     size_t n;
-    ft_safetensors_entry *entries;   /* by offset */
+    ft_safetensors_entry *entries; /* by offset */
 };
 
 struct ft_safetensors {
@@ -44,7 +44,7 @@ struct ft_safetensors {
 
 /* A handle with room for that many files and entries, and none in it yet. */
 ft_status ft_safetensors_handle(ft_safetensors **out, size_t files, size_t entries, ft_err *e);
-void ft_safetensors_sort(ft_safetensors *st);   /* after the last entry: makes by_name */
+void ft_safetensors_sort(ft_safetensors *st); /* after the last entry: makes by_name */
 const ft_safetensors_entry *ft_safetensors_entry_of(const ft_safetensors *st, const char *name);
 
 /* A name out of a file, fit for a message: control characters become '?', a long one ends in "...". */

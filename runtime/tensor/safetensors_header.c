@@ -46,11 +46,20 @@ const char *ft_safetensors_shown(const char *name, char buf[128])
 
     if (cut) {
         n = 120;
-        while (n && ((unsigned char)name[n] & 0xc0u) == 0x80u) n--;   /* not within a character of UTF-8 */
+        while (n && ((unsigned char)name[n] & 0xc0u) == 0x80u) n--; /* not within a character of UTF-8 */
     }
     for (size_t i = 0; i < n; i++) buf[i] = (unsigned char)name[i] < 32 || name[i] == 127 ? '?' : name[i];
     memcpy(buf + n, cut ? "..." : "", cut ? 4 : 1);
     return buf;
+}
+
+/* Did jansson run out of memory? It may say so, say nothing, or (2.14, within a string) complain of a token
+ * that is the very string it asks for. */
+static int ran_out(const json_error_t *why)
+{
+    return json_error_code(why) == json_error_out_of_memory || why->text[0] == '\0' ||
+           strstr(why->text, "string or '}' expected near '\"") == why->text ||
+           strstr(why->text, "invalid token near '\"") == why->text;
 }
 
 ft_status ft_safetensors_json(json_t **out, const char *bytes, size_t n, ft_err *e)
@@ -59,8 +68,8 @@ ft_status ft_safetensors_json(json_t **out, const char *bytes, size_t n, ft_err 
     json_t *root = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &why);
     char shown[128];
 
-    if (!root) {   /* where jansson runs out of memory it may say so or say nothing */
-        if (json_error_code(&why) == json_error_out_of_memory || why.text[0] == '\0') return ft_fail_mem(e, n);
+    if (!root) {
+        if (ran_out(&why)) return ft_fail_mem(e, n);
         return ft_fail(e, FT_EDATA, "not valid JSON: %s (byte %d)", ft_safetensors_shown(why.text, shown),
                        why.position);
     }
@@ -111,8 +120,7 @@ ft_status ft_safetensors_check_metadata(const json_t *meta, ft_err *e)
     char shown[128];
 
     if (!json_is_object(meta)) return ft_fail(e, FT_EDATA, "__metadata__ is not an object");
-    json_object_foreach((json_t *)(uintptr_t)meta, key, value)
-    {
+    json_object_foreach ((json_t *)(uintptr_t)meta, key, value) {
         if (!json_is_string(value))
             return ft_fail(e, FT_EDATA, "__metadata__: the value of '%s' is not a string",
                            ft_safetensors_shown(key, shown));
@@ -129,8 +137,7 @@ static ft_status check_keys(json_t *v, ft_err *e)
     char shown[128];
 
     if (!json_is_object(v)) return ft_fail(e, FT_EDATA, "not an object");
-    json_object_foreach(v, key, value)
-    {
+    json_object_foreach (v, key, value) {
         if (strcmp(key, "dtype") && strcmp(key, "shape") && strcmp(key, "data_offsets"))
             return ft_fail(e, FT_EDATA, "unknown key '%s'", ft_safetensors_shown(key, shown));
     }
@@ -246,8 +253,7 @@ ft_status ft_safetensors_check_cover(ft_safetensors_entry *t, size_t n, size_t h
                            ft_safetensors_shown(t[i].info.name, a), at, t[i].begin);
         at = t[i].end;
     }
-    if (at > have)
-        return ft_fail(e, FT_EDATA, "truncated: header promises %zu bytes of data, file has %zu", at, have);
+    if (at > have) return ft_fail(e, FT_EDATA, "truncated: header promises %zu bytes of data, file has %zu", at, have);
     if (at < have)
         return ft_fail(e, FT_EDATA, "%zu bytes follow the last tensor: header promises %zu bytes of data, file has %zu",
                        have - at, at, have);

@@ -18,7 +18,7 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "tensors are written a
 typedef struct item {
     const char *name;
     const ft_tensor *tensor;
-    ft_dtype dtype;   /* in the file */
+    ft_dtype dtype; /* in the file */
     size_t bytes;
 } item;
 
@@ -27,7 +27,7 @@ static const struct {
     const char *name;
     int place;
 } stored[] = {
-    [FT_I64] = { "I64", 0 },  [FT_F32] = { "F32", 1 }, [FT_I32] = { "I32", 2 },
+    [FT_I64] = { "I64", 0 },   [FT_F32] = { "F32", 1 }, [FT_I32] = { "I32", 2 },
     [FT_BF16] = { "BF16", 3 }, [FT_F16] = { "F16", 4 }, [FT_U8] = { "U8", 5 },
 };
 
@@ -159,7 +159,7 @@ static ft_status write_length(ft_atomic *a, size_t n, ft_err *e)
 
 static ft_status write_converted(ft_atomic *a, const item *t, ft_err *e)
 {
-    float buffer[CHUNK];   /* of which f16 and bf16 use half */
+    float buffer[CHUNK]; /* of which f16 and bf16 use half */
     const int64_t count = ft_shape_count(&t->tensor->shape);
     const size_t in = ft_dtype_size(t->tensor->dtype), out = ft_dtype_size(t->dtype);
     ft_status s = FT_OK;
@@ -167,7 +167,9 @@ static ft_status write_converted(ft_atomic *a, const item *t, ft_err *e)
     for (int64_t at = 0; !s && at < count; at += CHUNK) {
         const int64_t n = count - at < CHUNK ? count - at : CHUNK;
         const ft_shape shape = ft_shape_of(1, n, 1, 1, 1);
-        const ft_tensor from = { .dtype = t->tensor->dtype, .shape = shape, .bytes = (size_t)n * in,
+        const ft_tensor from = { .dtype = t->tensor->dtype,
+                                 .shape = shape,
+                                 .bytes = (size_t)n * in,
                                  .data = (char *)t->tensor->data + (size_t)at * in };
         ft_tensor to = { .dtype = t->dtype, .shape = shape, .bytes = (size_t)n * out, .data = buffer };
         s = ft_tensor_convert(&to, &from, e);
@@ -222,7 +224,7 @@ ft_status ft_safetensors_write_as(const char *path, ft_dtype floats, size_t n, c
                                   ft_tensor *const tensors[], size_t n_meta, const char *const keys[],
                                   const char *const values[], ft_err *e)
 {
-    if (!is_float(floats)) return ft_fail(e, FT_EUSAGE, "%s: weights cannot be stored as %s", path,
-                                          ft_dtype_name(floats));
+    if (!is_float(floats))
+        return ft_fail(e, FT_EUSAGE, "%s: weights cannot be stored as %s", path, ft_dtype_name(floats));
     return write_all(path, &floats, n, names, tensors, n_meta, keys, values, e);
 }

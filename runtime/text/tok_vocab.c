@@ -42,7 +42,7 @@ static size_t trimmed(const char *s, size_t n)
 
 static ft_status read_lines(ft_vocab *v, const ft_buf *file, ft_err *e)
 {
-    const char *s = file->data, *stop = s + file->len;
+    const char *s = file->len ? file->data : "", *stop = s + file->len;
     ft_status status = FT_OK;
 
     for (int64_t line = 0; s < stop; line++) {

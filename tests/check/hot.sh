@@ -7,6 +7,7 @@
 # or gcc inlines a loop at several places, any of them counts.
 set -u
 cd "$1" || exit 2
+: "${HOT_FLAGS:?}"
 command -v gcc > /dev/null || { echo 'gcc is not here: its report of loops is what this reads'; exit 1; }
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT

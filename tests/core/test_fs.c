@@ -99,7 +99,7 @@ static void only_regular_files_are_mapped(void **state)
     assert_int_equal(ft_map_open(&m, root, &e), FT_EIO);
     assert_non_null(strstr(e.msg, "not a regular file"));
     assert_int_equal(mkfifo(in(p, "fifo"), 0600), 0);
-    assert_int_equal(ft_map_open(&m, p, &e), FT_EIO);   /* and does not wait for a writer */
+    assert_int_equal(ft_map_open(&m, p, &e), FT_EIO); /* and does not wait for a writer */
     assert_int_equal(ft_map_open(&m, in(p, "none"), &e), FT_EIO);
     snprintf(want, sizeof want, "%s: No such file or directory", p);
     assert_string_equal(e.msg, want);
@@ -113,7 +113,7 @@ static void reading_stops_at_the_limit(void **state)
     (void)state;
     assert_int_equal(ft_file_write(in(p, "f"), "12345678", 8, &e), FT_OK);
     assert_int_equal(ft_file_read(&b, p, 8, &e), FT_OK);
-    assert_int_equal(ft_file_read(&b, p, 8, &e), FT_OK);   /* appended; the limit is for one file */
+    assert_int_equal(ft_file_read(&b, p, 8, &e), FT_OK); /* appended; the limit is for one file */
     assert_string_equal(b.data, "1234567812345678");
     assert_int_equal(ft_file_read(&b, p, 7, &e), FT_EDATA);
     assert_non_null(strstr(e.msg, "larger than 7 bytes"));
@@ -165,8 +165,8 @@ static void a_full_disk_leaves_the_old_file_and_nothing_else(void **state)
     small = (struct rlimit){ 10000, old.rlim_max };
     void (*before)(int) = signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &small);
-    const ft_status large = ft_file_write(p, big, 1 << 20, &e);     /* fails while writing */
-    const ft_status medium = ft_file_write(p, big, 10001, NULL);    /* fails at the flush before commit */
+    const ft_status large = ft_file_write(p, big, 1 << 20, &e);  /* fails while writing */
+    const ft_status medium = ft_file_write(p, big, 10001, NULL); /* fails at the flush before commit */
     setrlimit(RLIMIT_FSIZE, &old);
     signal(SIGXFSZ, before);
     free(big);
@@ -243,7 +243,7 @@ static void remove_tree_does_not_follow_links(void **state)
 
     assert_int_equal(ft_remove_tree(in(p, "tree"), &e), FT_OK);
     assert_int_not_equal(access(p, F_OK), 0);
-    assert_int_equal(ft_remove_tree(in(p, "top"), &e), FT_OK);   /* the link goes, its target stays */
+    assert_int_equal(ft_remove_tree(in(p, "top"), &e), FT_OK); /* the link goes, its target stays */
     assert_content(in(p, "out/kept"), "k");
     assert_int_equal(count_files(root), 1);
     assert_int_equal(ft_remove_tree(in(p, "never there"), &e), FT_OK);

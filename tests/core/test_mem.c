@@ -138,7 +138,7 @@ static void a_freed_block_is_used_again(void **state)
     const uint64_t asked = ft_mem_get().system;
     ft_block_free(p, 1000);
     assert_true(ft_mem_get().kept >= 1000);
-    assert_ptr_equal(ft_block_alloc(990), p);   /* same class */
+    assert_ptr_equal(ft_block_alloc(990), p); /* same class */
     assert_int_equal(ft_mem_get().kept, 0);
     assert_int_equal(ft_mem_get().system, asked);
     ft_block_free(p, 990);

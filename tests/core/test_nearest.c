@@ -15,8 +15,8 @@ static void distance_counts_the_four_edits(void **state)
     assert_int_equal(ft_edit_distance("", ""), 0);
     assert_int_equal(ft_edit_distance("abc", ""), 3);
     assert_int_equal(ft_edit_distance("kitten", "sitting"), 3);
-    assert_int_equal(ft_edit_distance("label", "lable"), 1);     /* a swap is one edit */
-    assert_int_equal(ft_edit_distance("ca", "abc"), 3);          /* aligned: a swapped pair is not edited again */
+    assert_int_equal(ft_edit_distance("label", "lable"), 1); /* a swap is one edit */
+    assert_int_equal(ft_edit_distance("ca", "abc"), 3);      /* aligned: a swapped pair is not edited again */
     assert_int_equal(ft_edit_distance("Label", "lABEL"), 0);
 }
 
@@ -72,12 +72,9 @@ static void very_long_words_are_not_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(distance_counts_the_four_edits),
-        cmocka_unit_test(distance_is_symmetric),
-        cmocka_unit_test(nearest_finds_the_misspelt_word),
-        cmocka_unit_test(nearest_is_null_when_nothing_is_close),
-        cmocka_unit_test(equal_distance_takes_the_first),
-        cmocka_unit_test(very_long_words_are_not_compared),
+        cmocka_unit_test(distance_counts_the_four_edits),  cmocka_unit_test(distance_is_symmetric),
+        cmocka_unit_test(nearest_finds_the_misspelt_word), cmocka_unit_test(nearest_is_null_when_nothing_is_close),
+        cmocka_unit_test(equal_distance_takes_the_first),  cmocka_unit_test(very_long_words_are_not_compared),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

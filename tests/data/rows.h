@@ -56,9 +56,12 @@ static inline ft_status transcribe(ft_buf *b, ft_reader *r, const char *path)
 
     for (;;) {
         const ft_status s = ft_reader_next(r, &row, &e);
-        if (s == FT_EDATA) ft_buf_printf(b, NULL, "! %s\n", without_path(e.msg, path));
-        else if (s || !row) return s;
-        else add_row(b, row);
+        if (s == FT_EDATA)
+            ft_buf_printf(b, NULL, "! %s\n", without_path(e.msg, path));
+        else if (s || !row)
+            return s;
+        else
+            add_row(b, row);
         assert_true((s == FT_EDATA) == (ft_reader_bad(r) != NULL));
     }
 }

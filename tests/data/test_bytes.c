@@ -35,9 +35,23 @@ static void every_code_point_is_text_but_nul_and_surrogates(void **state)
 
 static void malformed_sequences_are_found_where_they_begin(void **state)
 {
-    static const char *const bad[] = { "\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x80\x80", "\xE0\x9F\xBF", "\xF0\x8F\xBF\xBF",
-                                       "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC3", "\xE2\x82", "\xF0\x9F\x98",
-                                       "\xC3(", "\xE2(\xA1", "\xE2\x82(", "\xF0\x9F(\x80" };
+    static const char *const bad[] = { "\x80",
+                                       "\xBF",
+                                       "\xC0\x80",
+                                       "\xC1\xBF",
+                                       "\xE0\x80\x80",
+                                       "\xE0\x9F\xBF",
+                                       "\xF0\x8F\xBF\xBF",
+                                       "\xF4\x90\x80\x80",
+                                       "\xF5\x80\x80\x80",
+                                       "\xFF",
+                                       "\xC3",
+                                       "\xE2\x82",
+                                       "\xF0\x9F\x98",
+                                       "\xC3(",
+                                       "\xE2(\xA1",
+                                       "\xE2\x82(",
+                                       "\xF0\x9F(\x80" };
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         for (size_t before = 0; before < 20; before++) {

@@ -1,7 +1,10 @@
 /* tests/data/test_read_csv.c - RFC 4180 by example, and every way a CSV record can be bad. */
 #include "tests/data/rows.h"
 
-static void csv(const char *bytes, size_t n, const char *transcript) { expect_rows(".csv", NULL, bytes, n, transcript); }
+static void csv(const char *bytes, size_t n, const char *transcript)
+{
+    expect_rows(".csv", NULL, bytes, n, transcript);
+}
 
 static void first_row_is_the_header(void **state)
 {
@@ -40,7 +43,9 @@ static void byte_order_mark_is_skipped(void **state)
     const ft_cell *names;
     ft_reader *r;
     (void)state;
-    make_file(path, ".csv", BYTES("\xef\xbb\xbf" "a,b\n1,2\n"));
+    make_file(path, ".csv",
+              BYTES("\xef\xbb\xbf"
+                    "a,b\n1,2\n"));
     assert_int_equal(ft_reader_open(&r, path, NULL, NULL), FT_OK);
     assert_int_equal(ft_reader_columns(r, &names), 2);
     assert_string_equal(names[0].ptr, "a");
@@ -84,8 +89,9 @@ static void quote_inside_a_field_is_ordinary(void **state)
 static void wrong_number_of_fields_is_refused_and_reading_goes_on(void **state)
 {
     (void)state;
+    csv(BYTES("a\n1,2\n3\n"), "! :2: expected 1 field, got 2\n3: 3\n");
     csv(BYTES("a,b\n1\n1,2,3\n\"x\n\",2,3\n4,5\n"), "! :2: expected 2 fields, got 1\n! :3: expected 2 fields, got 3\n"
-                                              "! :4: expected 2 fields, got 3\n6: 4|5\n");
+                                                    "! :4: expected 2 fields, got 3\n6: 4|5\n");
 }
 
 static void unterminated_quote_names_its_line(void **state)
@@ -120,7 +126,9 @@ static void nul_byte_is_refused(void **state)
 static void utf16_is_named(void **state)
 {
     (void)state;
-    csv(BYTES("\xff\xfe" "a\0,\0"), "open: :1: this is UTF-16; convert it to UTF-8");
+    csv(BYTES("\xff\xfe"
+              "a\0,\0"),
+        "open: :1: this is UTF-16; convert it to UTF-8");
 }
 
 static void columns_with_one_name_are_refused(void **state)
@@ -138,9 +146,18 @@ static void oversized_record_is_refused_and_skipped(void **state)
                 "! :2: the record is larger than 20 bytes\n3: 2|x\n");
     expect_rows(".csv", &small, BYTES("a,b\n\"1\n2\n3\",aaaaaaaaaaaaaaaaaaaaaaaaaaaa\n2,x\n"),
                 "! :2: the record is larger than 20 bytes\n5: 2|x\n");
-    expect_rows(".csv", &small, BYTES("a,b\n1,\"x\n2,y\n3,aaaaaaaaaaaaaaa\n4,\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n5,z\n"),
+    expect_rows(".csv", &small,
+                BYTES("a,b\n1,\"x\n2,y\n3,aaaaaaaaaaaaaaa\n4,\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"\n5,z\n"),
                 "! :2: quote is not closed within the largest size of a record (the quote was opened on line 2)\n"
                 "3: 2|y\n4: 3|aaaaaaaaaaaaaaa\n! :5: the record is larger than 20 bytes\n6: 5|z\n");
+}
+
+static void long_line_of_a_quoted_record_is_passed_over(void **state)
+{
+    const ft_reader_opts small = { .max_record = 20 };
+    (void)state;
+    expect_rows(".csv", &small, BYTES("a,b\n\"1\n2\",\"aaaaaaaaaaaaaaaaaaaaaaaaaaa\n3,x\n4,y\n"),
+                "! :2: the record is larger than 20 bytes\n4: 3|x\n5: 4|y\n");
 }
 
 /* The window is filled in pieces of 256 KiB; records that lie across its end must not differ. */
@@ -241,6 +258,7 @@ int main(void)
         cmocka_unit_test(utf16_is_named),
         cmocka_unit_test(columns_with_one_name_are_refused),
         cmocka_unit_test(oversized_record_is_refused_and_skipped),
+        cmocka_unit_test(long_line_of_a_quoted_record_is_passed_over),
         cmocka_unit_test(records_may_lie_across_the_windows_end),
         cmocka_unit_test(without_header_columns_have_numbers),
         cmocka_unit_test(without_header_a_bad_first_record_is_reported_by_next),

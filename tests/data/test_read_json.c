@@ -27,9 +27,11 @@ static void kinds_tell_values_apart(void **state)
 {
     static const char line[] = "{\"s\":\"1\",\"n\":1,\"r\":0.1,\"w\":5.0,\"t\":true,\"f\":false,\"z\":null,"
                                "\"o\":{\"k\": [1, 2.5, \"x\\ny\"]},\"e\":[]}";
-    static const char *const texts[] = { "1", "1", "0.1", "5.0", "true", "false", "", "{\"k\":[1,2.5,\"x\\ny\"]}", "[]" };
+    static const char *const texts[] = {
+        "1", "1", "0.1", "5.0", "true", "false", "", "{\"k\":[1,2.5,\"x\\ny\"]}", "[]"
+    };
     static const ft_cell_kind kinds[] = { FT_CELL_STRING, FT_CELL_NUMBER, FT_CELL_NUMBER, FT_CELL_NUMBER, FT_CELL_BOOL,
-                                          FT_CELL_BOOL, FT_CELL_NULL, FT_CELL_JSON, FT_CELL_JSON };
+                                          FT_CELL_BOOL,   FT_CELL_NULL,   FT_CELL_JSON,   FT_CELL_JSON };
     char path[PATH_SIZE];
     const ft_cell *names;
     const ft_row *row;
@@ -97,7 +99,7 @@ static void dotted_paths_reach_inner_fields(void **state)
     assert_null(ft_row_get(row, "."));
     assert_null(ft_row_get(row, ""));
     assert_null(ft_row_get(row, "9"));
-    assert_string_equal(body->ptr, "good");        /* earlier cells stay valid */
+    assert_string_equal(body->ptr, "good"); /* earlier cells stay valid */
     ft_reader_close(r);
 }
 
@@ -119,7 +121,8 @@ static void missing_column_names_the_nearest(void **state)
 static void invalid_json_names_line_and_column(void **state)
 {
     (void)state;
-    jsonl(BYTES("{\"a\":1}\n{\"a\":tru}\n{\"a\":2}\n"), "1: 1\n! :2: invalid JSON in column 8: invalid token near 'tru'\n3: 2\n");
+    jsonl(BYTES("{\"a\":1}\n{\"a\":tru}\n{\"a\":2}\n"),
+          "1: 1\n! :2: invalid JSON in column 8: invalid token near 'tru'\n3: 2\n");
     jsonl(BYTES("{\"a\":1} x\n{\"a\":2}\n"), "! :1: invalid JSON in column 9: end of file expected near 'x'\n2: 2\n");
 }
 
@@ -135,7 +138,8 @@ static void line_that_is_no_object_is_refused(void **state)
 static void key_that_comes_twice_is_refused(void **state)
 {
     (void)state;
-    jsonl(BYTES("{\"a\":1,\"a\":2}\n{\"a\":3}\n"), "! :1: invalid JSON in column 10: duplicate object key near '\"a\"'\n2: 3\n");
+    jsonl(BYTES("{\"a\":1,\"a\":2}\n{\"a\":3}\n"),
+          "! :1: invalid JSON in column 10: duplicate object key near '\"a\"'\n2: 3\n");
 }
 
 static void bytes_that_are_no_text_are_refused(void **state)
@@ -178,7 +182,8 @@ static void bad_elements_are_refused_and_reading_goes_on(void **state)
          "! :2: invalid JSON in column 21: end of file expected near '{'\n3: 4\n");
     json(BYTES("[{\"a\":1},\n]"), "1: 1\n! :2: expected an object, got \"]\"\n");
     json(BYTES("[,{\"a\":1}]"), "! :1: expected an object, got \",\"\n1: 1\n");
-    json(BYTES("[{\"a\":1,\n\"b\":,\n\"c\":1},{\"a\":2}]"), "! :2: invalid JSON in column 5: unexpected token near ','\n3: 2\n");
+    json(BYTES("[{\"a\":1,\n\"b\":,\n\"c\":1},{\"a\":2}]"),
+         "! :2: invalid JSON in column 5: unexpected token near ','\n3: 2\n");
 }
 
 static void broken_array_ends_the_reading(void **state)

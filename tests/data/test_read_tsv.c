@@ -1,7 +1,10 @@
 /* tests/data/test_read_tsv.c - TSV with CSV's quotes, TSV where a quote is an ordinary byte, and both at once. */
 #include "tests/data/rows.h"
 
-static void tsv(const char *bytes, size_t n, const char *transcript) { expect_rows(".tsv", NULL, bytes, n, transcript); }
+static void tsv(const char *bytes, size_t n, const char *transcript)
+{
+    expect_rows(".tsv", NULL, bytes, n, transcript);
+}
 
 static void quoted_fields_hold_tabs_and_line_breaks(void **state)
 {
@@ -27,8 +30,8 @@ static void quote_that_never_closes_is_an_ordinary_byte(void **state)
 static void columns_decide_against_quotes(void **state)
 {
     (void)state;
-    tsv(BYTES("a\tb\tc\n\"x\ty\"\t1\n"), "2: \"x|y\"|1\n");      /* three columns only without quotes */
-    tsv(BYTES("a\tb\n\"x\ty\"\t1\n"), "2: x\ty|1\n");            /* two only with them */
+    tsv(BYTES("a\tb\tc\n\"x\ty\"\t1\n"), "2: \"x|y\"|1\n"); /* three columns only without quotes */
+    tsv(BYTES("a\tb\n\"x\ty\"\t1\n"), "2: x\ty|1\n");       /* two only with them */
 }
 
 static void two_readings_that_fit_are_refused(void **state)

@@ -15,9 +15,7 @@ Needs `pip install tokenizers==0.23.3`. Run from the repository root:
       tokenizer.json; with "lower" or "cased", its vocab.txt) and a text of one sentence a line.
       Nothing of the text is in the output.
 """
-import glob
 import hashlib
-import os
 import struct
 import sys
 
@@ -96,15 +94,17 @@ def print_table():
 
 # ---- digests of a real text --------------------------------------------------------------------
 
-MODES = (   # name, pair, max_length, strategy, special tokens: as in tests/text/real_tokenizer.c
-    ("single", False, 0, "longest_first", True),
-    ("bare", False, 0, "longest_first", False),
-    ("pair", True, 0, "longest_first", True),
-    ("max_16", False, 16, "longest_first", True),
-    ("pair_max_16", True, 16, "longest_first", True),
-    ("pair_max_33", True, 33, "longest_first", True),
-    ("pair_only_first_24", True, 24, "only_first", True),
-    ("pair_only_second_24", True, 24, "only_second", True),
+MODES = (   # name, pair, max_length, strategy, special tokens, stride of windows: as in tests/text/real_tokenizer.c
+    ("single", False, 0, "longest_first", True, None),
+    ("bare", False, 0, "longest_first", False, None),
+    ("pair", True, 0, "longest_first", True, None),
+    ("max_16", False, 16, "longest_first", True, None),
+    ("pair_max_16", True, 16, "longest_first", True, None),
+    ("pair_max_33", True, 33, "longest_first", True, None),
+    ("pair_only_first_24", True, 24, "only_first", True, None),
+    ("pair_only_second_24", True, 24, "only_second", True, None),
+    ("windows_12", False, 12, "longest_first", True, 3),
+    ("pair_windows_40", True, 40, "only_second", True, 5),
 )
 
 
@@ -133,26 +133,68 @@ def print_real(tok, path):
         lines = f.read().split("\n")
     if lines[-1] == "":
         lines.pop()
-    for name, pair, max_length, strategy, special in MODES:
+    for name, pair, max_length, strategy, special, stride in MODES:
         tok.no_truncation()
         if max_length:
-            tok.enable_truncation(max_length, strategy=strategy)
+            tok.enable_truncation(max_length, strategy=strategy, stride=stride or 0)
         digest, tokens = hashlib.sha256(), 0
         for a, b in zip(lines, lines[1:]) if pair else ((line, None) for line in lines):
             try:
                 enc = tok.encode(a, b, add_special_tokens=special)
-            except Exception:   # the library raises a plain Exception: a text too short to truncate
+            except KeyboardInterrupt:
+                raise
+            except BaseException:   # a text too short to truncate, or for the stride (a panic)
                 digest.update(struct.pack("<i", -1))
                 continue
-            digest.update(packed(enc))
-            tokens += len(enc.ids)
+            for window in [enc] + (enc.overflowing if stride is not None else []):
+                digest.update(packed(window))
+                tokens += len(window.ids)
         print(name, tokens, digest.hexdigest())
+
+
+# ---- fixtures ----------------------------------------------------------------------------------
+
+def listed(enc):
+    seq = (-1 if s is None else s for s in enc.sequence_ids)
+    return " ".join(f"{i}:{t}:{s}:{b}:{e}" for i, t, s, (b, e) in zip(enc.ids, enc.type_ids, seq, enc.offsets))
+
+
+def write_fixture(name, tok):
+    """One line an encoding: first sentence, second (or -1), max_length, windows' stride (or -1), then per window a
+    tab and id:type:sequence:begin:end of its tokens. A last line: the ids of all sentences, a tab, their decoding."""
+    tok.no_padding()
+    with open(f"{FIXTURES}/sentences.txt", encoding="utf-8", newline="\n") as f:
+        lines = f.read().split("\n")[:-1]
+    rows = []
+    for i in range(len(lines)):
+        for pair, max_length, stride in ((-1, 0, -1), ((i + 1) % len(lines), 0, -1), (-1, 9, -1),
+                                         ((i + 1) % len(lines), 14, -1), (-1, 8, 2)):
+            tok.no_truncation()
+            if max_length:
+                tok.enable_truncation(max_length, stride=max(stride, 0))
+            enc = tok.encode(lines[i], None if pair < 0 else lines[pair])
+            windows = [enc] + (enc.overflowing if stride >= 0 else [])
+            rows.append("\t".join([f"{i} {pair} {max_length} {stride}"] + [listed(w) for w in windows]))
+    tok.no_truncation()
+    ids = [i for line in lines for i in tok.encode(line).ids]
+    for skip in (True, False):
+        rows.append(f"decode {int(skip)}\t" + " ".join(map(str, ids)) + "\t" + tok.decode(ids, skip_special_tokens=skip))
+    with open(f"{FIXTURES}/{name}.tsv", "w", encoding="utf-8", newline="\n") as f:
+        f.write("\n".join(rows) + "\n")
+
+
+def write_fixtures():
+    write_fixture("json", Tokenizer.from_file(f"{FIXTURES}/json/tokenizer.json"))
+    write_fixture("lower", vocab_tokenizer(f"{FIXTURES}/lower/vocab.txt", True))
+    write_fixture("cased", vocab_tokenizer(f"{FIXTURES}/cased/vocab.txt", False))
 
 
 if __name__ == "__main__":
     command = sys.argv[1] if len(sys.argv) > 1 else ""
     if command == "unicode":
         print_table()
+    elif command == "fixtures":
+        write_fixtures()
     elif command == "real" and len(sys.argv) in (4, 5):
         folder, text = sys.argv[2:4]
         print_real(vocab_tokenizer(folder + "/vocab.txt", sys.argv[4] == "lower") if len(sys.argv) == 5

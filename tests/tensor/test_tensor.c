@@ -18,7 +18,8 @@ static void shapes_print_count_and_compare(void **state)
     char text[96];
     (void)state;
     const ft_shape a = ft_shape_of(2, 2, 3, 9, 9), b = ft_shape_of(2, 2, 3, 1, 1), c = ft_shape_of(3, 2, 3, 1, 1);
-    const ft_shape number = ft_shape_of(0, 0, 0, 0, 0), most = ft_shape_of(4, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX);
+    const ft_shape number = ft_shape_of(0, 0, 0, 0, 0),
+                   most = ft_shape_of(4, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX);
     assert_string_equal(ft_shape_text(&a, text), "(2,3)");
     assert_string_equal(ft_shape_text(&number, text), "()");
     assert_int_equal(strlen(ft_shape_text(&most, text)), 4 * 19 + 5);
@@ -260,21 +261,25 @@ static void convert_goes_between_all_float_dtypes(void **state)
 static void convert_refuses_other_shapes_and_integers(void **state)
 {
     const ft_shape four = ft_shape_of(1, 4, 1, 1, 1), square = ft_shape_of(2, 2, 2, 1, 1);
-    ft_tensor *a, *b, *c;
+    ft_tensor *a, *b, *c, *d;
     ft_err e;
     (void)state;
     assert_int_equal(ft_tensor_zeros(&a, FT_F32, &four, &e), FT_OK);
     assert_int_equal(ft_tensor_zeros(&b, FT_F32, &square, &e), FT_OK);
     assert_int_equal(ft_tensor_zeros(&c, FT_I32, &four, &e), FT_OK);
+    assert_int_equal(ft_tensor_zeros(&d, FT_I32, &four, &e), FT_OK);
+    ((int32_t *)c->data)[3] = 70000;
     assert_int_equal(ft_tensor_convert(a, b, &e), FT_ESHAPE);
     assert_string_equal(e.msg, "cannot copy (2,2) into (4)");
     assert_int_equal(ft_tensor_convert(a, c, &e), FT_ESHAPE);
     assert_string_equal(e.msg, "cannot convert i32 to f32");
     assert_int_equal(ft_tensor_convert(c, a, &e), FT_ESHAPE);
-    assert_int_equal(ft_tensor_convert(c, c, &e), FT_OK);
+    assert_int_equal(ft_tensor_convert(d, c, &e), FT_OK);
+    assert_int_equal(((int32_t *)d->data)[3], 70000);
     ft_tensor_release(a);
     ft_tensor_release(b);
     ft_tensor_release(c);
+    ft_tensor_release(d);
 }
 
 int main(void)

@@ -33,6 +33,15 @@ static const struct mode {
     { "pair_only_second_24",
       1,
       { .max_length = 24, .truncation = FT_ONLY_SECOND, .add_special = true, .want_offsets = true } },
+    { "windows_12", 0, { .max_length = 12, .add_special = true, .want_offsets = true, .windows = true, .stride = 3 } },
+    { "pair_windows_40",
+      1,
+      { .max_length = 40,
+        .truncation = FT_ONLY_SECOND,
+        .add_special = true,
+        .want_offsets = true,
+        .windows = true,
+        .stride = 5 } },
 };
 
 static ft_status add_numbers(ft_sha256 *h, const int32_t *v, size_t n, ft_err *e)

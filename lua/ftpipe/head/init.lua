@@ -26,8 +26,8 @@ end
 --- Remember the text of a file that may define heads.
 function heads.remember(chunk, source) sources[chunk] = source end
 
--- Lines first..last of the function's file.
-local function text_of(f)
+--- The source lines of a function, or nil if its file is not known.
+function heads.text_of(f)
    local chunk, first, last = host.definition(f)
    local source = sources[chunk]
    if not source then return nil end
@@ -49,7 +49,7 @@ function heads.define(t)
    local last = select(3, host.definition(t.forward))
    local unit = { name = t.name or "custom", version = t.version or 1, build = t.build, forward = t.forward }
    if sources[chunk] then
-      unit.source = { chunk = chunk:gsub("^@.*/", "@"), first = first, build = text_of(t.build), forward = text_of(t.forward),
+      unit.source = { chunk = chunk:gsub("^@.*/", "@"), first = first, build = heads.text_of(t.build), forward = heads.text_of(t.forward),
          name = unit.name, last = last }
    end
    return unit

@@ -1,0 +1,203 @@
+--- Evaluates a pipeline file to a plan. The file is Lua in a limited environment: no input or output of its own, no
+-- clock, a `require` that knows ftpipe and modules beside the file, and undefined variables are errors.
+
+local host = require "ftpipe.core.host"
+local fs = require "ftpipe.core.fs"
+local failure = require "ftpipe.failure"
+local params = require "ftpipe.params"
+local plan = require "ftpipe.plan"
+local kinds = require "ftpipe.step"
+local heads = require "ftpipe.head"
+local nn = require "ftpipe.nn"
+
+local pipeline = {}
+local current      -- the evaluation in progress
+
+local function evaluating(what)
+   if not current then error(("ft.%s works only while a pipeline file is evaluated"):format(what), 3) end
+   return current
+end
+
+-- ==== What a pipeline file sees: the API that needs an evaluation ====
+
+--- Declare parameters; returns their values.
+function pipeline.params(specs)
+   local c = evaluating "params"
+   if c.params then error("ft.params may be called once", 2) end
+   local values, described, problems = params.resolve(specs, c)
+   c.params = described
+   if c.only_params then error(c.only_params, 0) end
+   if #problems > 0 then
+      failure.raise("usage", (#problems == 1 and "%s: %s" or "%s:\n  %s"):format(c.file, table.concat(problems, "\n  ")),
+         ("`ftpipe help %s` lists the parameters"):format(c.file))
+   end
+   return values
+end
+
+--- A step of one's own: { name, version, run = function(ctx, inputs...) }. Call the result with the input steps.
+function pipeline.step(t)
+   evaluating "step"
+   if type(t) ~= "table" or type(t.run) ~= "function" or type(t.name) ~= "string" then
+      error("ft.step needs name, version and run", 2)
+   end
+   return function(...)
+      local inputs, args = {}, { name = t.name }
+      for i = 1, select("#", ...) do
+         local key = ("input_%d"):format(i)
+         inputs[key], args[key] = "required", (select(i, ...))
+      end
+      local n = select("#", ...)
+      args.run = t.run
+      local handle = current.plan:add({ kind = "lua", version = t.version or 1, inputs = inputs, params = { run = { required = true } },
+         run = function(ctx, artifacts)
+            local list = {}
+            for i = 1, n do list[i] = artifacts[("input_%d"):format(i)] end
+            return t.run(ctx, table.unpack(list, 1, n))
+         end }, args, 3)
+      return handle
+   end
+end
+
+--- A head of one's own; see ftpipe.head.
+function pipeline.head(t) return heads.define(t) end
+
+--- The pipeline itself: { name, api, seed, model = step, report = step }.
+function pipeline.pipeline(t)
+   local c = evaluating "pipeline"
+   local where = host.where(2)
+   if type(t) ~= "table" or type(t.name) ~= "string" then failure.raise("usage", where .. ": ft.pipeline needs a name") end
+   if t.api ~= nil and t.api ~= 1 then
+      failure.raise("usage", ("%s: api = %s is newer than this ftpipe, which knows api = 1"):format(where, tostring(t.api)))
+   end
+   local p = c.plan
+   p.name, p.seed = t.name, c.seed or t.seed or 1
+   local goals = {}
+   for _, key in ipairs { "model", "report" } do
+      if t[key] ~= nil then
+         if not plan.is_handle(t[key]) then failure.raise("usage", ("%s: %s must be a step"):format(where, key)) end
+         p[key] = t[key].id
+         goals[#goals + 1] = t[key].id
+      end
+   end
+   if #goals == 0 then failure.raise("usage", where .. ": ft.pipeline needs a model or a report") end
+   p:prune(goals)
+   c.done = true
+   return p
+end
+
+-- ==== The environment ====
+
+local names = { "assert", "error", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen", "rawset", "select",
+   "setmetatable", "getmetatable", "tonumber", "tostring", "type", "string", "table", "math", "utf8", "coroutine", "_VERSION" }
+
+local function environment(require_function)
+   local env = {}
+   for _, name in ipairs(names) do env[name] = _G[name] end
+   env.require = require_function
+   env.print = function(...)
+      local parts = {}
+      for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
+      require("ftpipe.core.sys").err(table.concat(parts, "\t") .. "\n")
+   end
+   env._G = env
+   return setmetatable(env, {
+      __index = function(_, name) error(("undefined variable '%s'"):format(tostring(name)), 2) end,
+      __newindex = function(_, name) error(("assignment to undeclared variable '%s' (use 'local')"):format(tostring(name)), 2) end,
+   })
+end
+
+-- require for scripts: ftpipe's own modules by name, else files beside the script
+local function script_require(dir)
+   local loaded, env = {}, nil
+   local function req(name)
+      if name == "ftpipe" then return require "ftpipe" end
+      if loaded[name] ~= nil then return loaded[name] end
+      if name:find("^ftpipe%.") then
+         error(("module '%s' is internal; require \"ftpipe\" gives the whole interface"):format(name), 2)
+      end
+      local relative = name:gsub("%.", "/")
+      if relative:find("..", 1, true) or relative:find("^/") then error("modules are named relative to the script", 2) end
+      for _, tail in ipairs { ".lua", "/init.lua" } do
+         local path = (dir == "" and "" or dir .. "/") .. relative .. tail
+         local text = fs.read(path)
+         if text then
+            heads.remember("@" .. path, text)
+            local f, message = host.load(text, "@" .. path, env)
+            if not f then error(message, 0) end
+            local value = f(name)
+            loaded[name] = value == nil and true or value
+            return loaded[name]
+         end
+      end
+      error(("no module '%s' beside the pipeline file"):format(name), 2)
+   end
+   env = environment(req)
+   return env
+end
+
+local function context(file, options)
+   local given = {}
+   for _, s in ipairs(options.set or {}) do given[s.name] = s.value end
+   local dir = file:match("^(.*)/[^/]*$") or ""
+   return { file = file, given = given, cwd = options.cwd or "", dir = dir, seed = options.seed, plan = plan.new(file) }
+end
+
+local function execute(c)
+   local text, message = fs.read(c.file)
+   if not text then failure.raise("usage", message) end
+   heads.remember("@" .. c.file, text)
+   local f, problem = host.load(text, "@" .. c.file, script_require(c.dir))
+   if not f then failure.raise("usage", problem) end
+   local before = current
+   current = c
+   local ok, result = xpcall(f, function(e)
+      if failure.is(e) or e == c.only_params then return e end
+      return { ftpipe = "usage", message = tostring(e), traceback = host.traceback(tostring(e), 2) }
+   end)
+   current = before
+   return ok, result
+end
+
+--- Evaluate a file.
+---@param file string
+---@param options? { set: {name: string, value: string}[]?, seed: integer?, cwd: string? }
+function pipeline.evaluate(file, options)
+   local c = context(file, options or {})
+   local ok, result = execute(c)
+   if not ok then error(result, 0) end
+   if not c.done or result ~= c.plan then
+      failure.raise("usage", ("%s: a pipeline file must end with `return ft.pipeline { ... }`"):format(file))
+   end
+   c.plan.file = file
+   c.plan.params = c.params or {}
+   if not c.params and next(c.given) then
+      failure.raise("usage", ("%s declares no parameters, so --set has nothing to set"):format(file))
+   end
+   return c.plan
+end
+
+--- Parameters of a file without running the rest, and its first comment.
+function pipeline.parameters(file)
+   local c = context(file, {})
+   c.only_params = {}
+   local ok, result = execute(c)
+   if not ok and result ~= c.only_params then error(result, 0) end
+   local text = fs.read(file) or ""
+   return { params = c.params or {}, summary = text:match("^%-%-+%s*([^\n]*)") }
+end
+
+-- ==== The interface: require "ftpipe" ====
+
+--- Constructors of all step kinds, and what a pipeline file may use besides.
+function pipeline.interface()
+   local ft = { params = pipeline.params, step = pipeline.step, head = pipeline.head, pipeline = pipeline.pipeline, nn = nn }
+   for kind, unit in pairs(kinds) do
+      ft[kind] = function(args)
+         local handle = evaluating(kind).plan:add(unit, args, 3)     -- no tail call: the caller's line is looked up
+         return handle
+      end
+   end
+   return ft
+end
+
+return pipeline

@@ -1,0 +1,100 @@
+--- Runs a model over a split without recording: probabilities, predictions, losses, scores.
+--
+-- Rows are taken in order of length, so that a batch wastes nothing, and their results are put back in the order in
+-- which they came.
+
+local graph = require "ftpipe.core.graph"
+local sys = require "ftpipe.core.sys"
+local failure = require "ftpipe.failure"
+local classification = require "ftpipe.metric.classification"
+
+local scoring = {}
+
+local TOKENS = 4096     -- tokens of one batch
+
+--- Example numbers 1..n in batches of at most `budget` tokens, shortest first.
+function scoring.batches(tokens, budget)
+   local n = tokens:count()
+   local order, length = {}, {}
+   for i = 1, n do order[i], length[i] = i, tokens:length(i) end
+   table.sort(order, function(a, b)
+      if length[a] ~= length[b] then return length[a] < length[b] end
+      return a < b
+   end)
+   local out, batch, total = {}, {}, 0
+   for _, i in ipairs(order) do
+      if #batch > 0 and total + length[i] > budget then
+         out[#out + 1] = batch
+         batch, total = {}, 0
+      end
+      batch[#batch + 1] = i
+      total = total + length[i]
+   end
+   if #batch > 0 then out[#out + 1] = batch end
+   return out
+end
+
+local function softmax(logits, first, n)
+   local top, sum, out = -math.huge, 0, {}
+   for k = 0, n - 1 do top = math.max(top, logits[first + k]) end
+   for k = 0, n - 1 do
+      out[k + 1] = math.exp(logits[first + k] - top)
+      sum = sum + out[k + 1]
+   end
+   for k = 1, n do out[k] = out[k] / sum end
+   return out
+end
+
+local function stop_if_asked()
+   if sys.interrupted() > 0 then failure.raise("interrupted", "interrupted") end
+end
+
+--- Call visit(batch indices, logits as flat table, classes) for every batch.
+---@param model ftpipe.model
+---@param tokens userdata
+---@param features? table cached output of the frozen stages: see ftpipe.features
+function scoring.each(model, tokens, features, visit)
+   local classes = #model.options.labels
+   for _, index in ipairs(scoring.batches(tokens, TOKENS)) do
+      stop_if_asked()
+      graph.begin("eval")
+      local batch = tokens:batch(index)
+      local logits
+      if features then
+         batch.features = features:take(index)
+         logits = model:forward_features(batch, features.done)
+      else
+         logits = model:forward(batch)
+      end
+      visit(index, logits:tensor():table(), classes)
+   end
+   graph.begin("eval")      -- lets go of the last batch
+end
+
+--- Probabilities of every example, in input order.
+function scoring.probabilities(model, tokens, features)
+   local out = {}
+   scoring.each(model, tokens, features, function(index, logits, classes)
+      for k, i in ipairs(index) do out[i] = softmax(logits, (k - 1) * classes + 1, classes) end
+   end)
+   return out
+end
+
+--- { probabilities, predicted (ids from 1), losses (-log p of the gold label) } of a split.
+function scoring.predict(model, split, features)
+   local probabilities = scoring.probabilities(model, split.tokens, features)
+   local losses = {}
+   for i, p in ipairs(probabilities) do losses[i] = -math.log(math.max(p[split.labels[i]], 1e-300)) end
+   return { probabilities = probabilities, predicted = classification.argmax(probabilities), losses = losses }
+end
+
+--- The metric of a split (higher is better) and its mean loss.
+---@param metric? string accuracy, f1 or mcc
+function scoring.score(model, split, metric, features)
+   local p = scoring.predict(model, split, features or (split.features and split.features(model)))
+   local s = classification.score { gold = split.labels, predicted = p.predicted, losses = p.losses,
+      labels = model.options.labels }
+   return s[metric or "accuracy"], s.loss, p
+end
+
+return scoring

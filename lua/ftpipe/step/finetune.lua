@@ -1,0 +1,139 @@
+--- ft.finetune: train what is not frozen. With the encoder frozen it is stage one (its features are computed once),
+-- with everything free it is stage two, or the one-stage control.
+
+local nn = require "ftpipe.nn"
+local defaults = require "ftpipe.defaults"
+local failure = require "ftpipe.failure"
+local features = require "ftpipe.features"
+local scoring = require "ftpipe.scoring"
+
+local step = { kind = "finetune", version = 1, inputs = { model = "required", data = "required" } }
+
+step.params = {
+   freeze = { type = "globs", help = "glob or list of globs; 'loaded' is all that came from the checkpoint" },
+   lr = { type = "number", default = "auto", min = 0 },
+   epochs = { type = "integer", default = "auto", min = 1 },
+   batch = { type = "integer", default = "auto", min = 1, help = "rows of an update" },
+   optimizer = { type = "string", default = "adamw", choices = { "adamw", "sgd" } },
+   momentum = { type = "number", default = 0, min = 0, max = 1, help = "sgd only" },
+   weight_decay = { type = "number", default = 0.01, min = 0 },
+   schedule = { type = "string", default = "linear", choices = { "constant", "linear", "cosine" } },
+   warmup = { type = "number", default = 0.1, min = 0, max = 1, help = "share of all updates" },
+   clip = { type = "number", default = 1, min = 0, help = "largest gradient norm; 0: no clipping" },
+   dropout = { type = "number", min = 0, max = 0.9, help = "instead of the encoder's own rates" },
+   label_smoothing = { type = "number", default = 0, min = 0, max = 0.9 },
+   groups = { type = "list", help = "{ { match = glob, lr = number }, ... }" },
+   patience = { type = "integer", default = 3, min = 0, help = "epochs without a better score before stopping; 0: never stop" },
+   metric = { type = "string", default = "accuracy", choices = { "accuracy", "f1", "mcc" } },
+   keep = { type = "string", default = "best", choices = { "best", "last" } },
+   loss = { type = "function", help = "function(logits, gold) -> one value per row" },
+   tokens_per_batch = { type = "integer", default = 4096, min = 1, help = "splits an update; changes only rounding" },
+}
+
+local function parameters_of(model)
+   local n = 0
+   for _, p in ipairs(model:parameters()) do
+      if p:name():find("^encoder%.") then n = n + p:tensor():count() end
+   end
+   return n
+end
+
+--- Replace every `auto`.
+function step.settle(params, parameters, rows)
+   local auto = defaults.finetune(parameters, rows, params.freeze ~= nil)
+   local out = {}
+   for k, v in pairs(params) do
+      out[k] = v
+      if v == "auto" then out[k] = auto[k] end
+   end
+   return out
+end
+
+local function with_dropout(model, p)
+   if p == nil then return end
+   model.dims.dropout, model.dims.attention_dropout, model.c.dropout = p, p, p
+end
+
+-- Cached features for the frozen stages, or nil and the reason.
+local function cache(ctx, model, split)
+   local done = model:frozen_stages()
+   if done == 0 or not split then return nil end
+   local size = features.size(model, split.tokens, done)
+   if size > features.BUDGET then
+      ctx:say(("features of the frozen encoder would take %.1f GiB: they are recomputed in every epoch"):format(size / 2 ^ 30))
+      return nil
+   end
+   if ctx.progress then ctx.progress:stage(ctx.step .. ": features of " .. split.name, split.n) end
+   return features.compute(model, split.tokens, done, function(n)
+      if ctx.progress then ctx.progress:update { step = n } end
+   end)
+end
+
+local function loss_of(model, batch, params)
+   local logits = batch.features and model:forward_features(batch, batch.done) or model:forward(batch)
+   if params.loss then return params.loss(logits, batch.labels) end
+   return nn.cross_entropy(logits, batch.labels, params.label_smoothing)
+end
+
+local function optimiser_of(model, p)
+   return nn[p.optimizer](model, { lr = p.lr, weight_decay = p.weight_decay, schedule = p.schedule, warmup = p.warmup,
+      clip = p.clip, groups = p.groups, momentum = p.momentum })
+end
+
+-- Score the validation split (the training loss alone where there is none) and decide whether to go on.
+local function end_of_epoch(ctx, model, valid, cached, params, update)
+   local score, loss
+   if valid then score, loss = scoring.score(model, valid, params.metric, cached) end
+   local kept = ctx:keep_best(model, score or -ctx:training_loss(update), loss, { valid = score, valid_loss = loss,
+      loss = ctx:training_loss(update), epoch = update.epoch })
+   ctx:say(("%s: epoch %d/%d, training loss %.4f%s%s"):format(ctx.step, update.epoch, update.epochs,
+      ctx:training_loss(update), valid and (", validation %s %.4f, loss %.4f"):format(params.metric, score, loss) or "",
+      kept and ", best so far" or ""))
+   if params.patience > 0 and ctx:stalled() >= params.patience then
+      ctx:say(("%s: stopped early, no better score for %d epochs"):format(ctx.step, params.patience))
+      ctx:stop()
+   end
+end
+
+function step.run(ctx, inputs, given)
+   local model, data = ctx:own(inputs.model), inputs.data
+   if not data.train then failure.raise("data", "there are no training rows") end
+   local params = step.settle(given, parameters_of(model), data.train.n)
+   ctx:settled(params)
+   if params.freeze then model:freeze(params.freeze) end
+   with_dropout(model, params.dropout)
+   ctx:card(model)
+   local cached = cache(ctx, model, data.train)
+   local cached_valid = cached and cache(ctx, model, data.valid)
+   local opt = optimiser_of(model, params)
+   for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, features = cached,
+      tokens_per_batch = params.tokens_per_batch }) do
+      for batch in update:batches() do
+         batch.done = cached and cached.done
+         update:backward(loss_of(model, batch, params))
+      end
+      opt:step(update)
+      if update.ends_epoch then end_of_epoch(ctx, model, data.valid, cached_valid, params, update) end
+   end
+   opt.core:close()
+   return params.keep == "best" and ctx:best(model) or model
+end
+
+--- For `plan`: the values of auto, where encoder and files can be looked at already.
+function step.resolve(params, plan, s)
+   local found = {}
+   local function look(id)
+      local at = plan.by_id[id]
+      found[at.kind] = found[at.kind] or at
+      for _, input in ipairs(plan.inputs_of(at)) do look(input) end
+   end
+   look(s.id)
+   if not found.pretrained or not found.read then return {} end
+   local parameters = require("ftpipe.step.pretrained").size(found.pretrained.params)
+   local share = found.split and 1 - found.split.params.valid - found.split.params.test or 1
+   local rows = require("ftpipe.step.read").count_training_rows(found.read.params, share)
+   if not parameters or not rows then return {} end
+   return defaults.finetune(parameters, rows, params.freeze ~= nil)
+end
+
+return step

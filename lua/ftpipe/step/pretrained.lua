@@ -1,0 +1,33 @@
+--- ft.pretrained: an encoder directory in Hugging Face layout (config.json, model.safetensors, tokeniser files).
+
+local model = require "ftpipe.model"
+local fs = require "ftpipe.core.fs"
+local json = require "ftpipe.core.json"
+local arch = require "ftpipe.arch"
+
+local step = { kind = "pretrained", version = 1, inputs = {} }
+
+step.params = { from = { type = "string", required = true, help = "directory" } }
+
+function step.files(params)
+   local out = {}
+   for _, name in ipairs { "config.json", "tokenizer.json", "vocab.txt", "model.safetensors", "model.safetensors.index.json" } do
+      out[#out + 1] = params.from .. "/" .. name
+   end
+   return out
+end
+
+function step.run(_, _, params) return model.open(params.from) end
+
+--- Parameters of the encoder and its positions, from config.json alone; nil if it cannot be read.
+function step.size(params)
+   local text = fs.read(params.from .. "/config.json")
+   local config = text and json.decode(text)
+   if type(config) ~= "table" then return nil end
+   local ok, d = pcall(function() return arch.find(config.model_type).dimensions(config) end)
+   if not ok then return nil end
+   local h = d.hidden
+   return (d.vocab + d.positions + d.types) * h + d.layers * (4 * h * h + 2 * h * d.inner + 9 * h + d.inner) + h * h, d.positions
+end
+
+return step

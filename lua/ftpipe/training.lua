@@ -1,0 +1,300 @@
+--- What a training step works with: updates in a reproducible order, the best weights, checkpoints, the log.
+--
+-- ctx:updates is an iterator whose place is saved: after a kill the same command goes on at the last checkpoint and
+-- ends with the same bits, because everything random is a function of (seed, update, example). ft.finetune and
+-- hand-written loops use the same object.
+
+local graph = require "ftpipe.core.graph"
+local tensor = require "ftpipe.core.tensor"
+local store = require "ftpipe.core.store"
+local json = require "ftpipe.core.json"
+local sys = require "ftpipe.core.sys"
+local fs = require "ftpipe.core.fs"
+local failure = require "ftpipe.failure"
+
+local training = {}
+training.TOKENS = 4096       -- tokens of one micro-batch, unless asked otherwise
+
+---@class ftpipe.context
+local context = {}
+context.__index = context
+
+--- opts: seed, step (its id), dir (for checkpoints; nil: none), log (file; nil: none), progress, interval (seconds between
+-- checkpoints), fingerprint (what computes: a checkpoint of another is refused), where.
+function training.context(opts)
+   local ctx = setmetatable({ seed = 1, interval = 60, history = {}, models = {} }, context)
+   for k, v in pairs(opts) do ctx[k] = v end
+   ctx.last_checkpoint = sys.now()
+   return ctx
+end
+
+-- ==== Updates ====
+
+local update_methods = {}
+update_methods.__index = update_methods
+
+-- Consecutive groups of at most `budget` tokens, longest rows together.
+local function groups(split, examples, budget)
+   local total = 0
+   for _, i in ipairs(examples) do total = total + split.tokens:length(i) end
+   if total <= budget then return { examples } end
+   local sorted = { table.unpack(examples) }
+   table.sort(sorted, function(a, b)
+      local x, y = split.tokens:length(a), split.tokens:length(b)
+      if x ~= y then return x < y end
+      return a < b
+   end)
+   local out, group, sum = {}, {}, 0
+   for _, i in ipairs(sorted) do
+      local n = split.tokens:length(i)
+      if #group > 0 and sum + n > budget then
+         out[#out + 1] = group
+         group, sum = {}, 0
+      end
+      group[#group + 1] = i
+      sum = sum + n
+   end
+   out[#out + 1] = group
+   return out
+end
+
+-- 0-based i32 labels of some examples.
+local function label_tensor(split, index)
+   local ids = {}
+   for k, i in ipairs(index) do ids[k] = split.labels[i] - 1 end
+   return tensor.from(ids, nil, "i32")
+end
+
+--- Micro-batches of this update, each on a fresh tape: { tokens, types, positions, rows, labels, features? }.
+function update_methods:batches()
+   local parts, k = groups(self.split, self.examples, self.budget), 0
+   return function()
+      k = k + 1
+      local index = parts[k]
+      if not index then return nil end
+      graph.begin("train", self.seed, self.index)
+      local batch = self.split.tokens:batch(index)
+      batch.examples, batch.labels = index, label_tensor(self.split, index)
+      if self.features then batch.features = self.features:take(index) end
+      self.tokens = self.tokens + batch.rows:tokens()
+      return batch
+   end
+end
+
+--- Gradients of sum(loss) / rows of the whole update; loss has one value per row.
+function update_methods:backward(loss)
+   local shape = loss:shape()
+   if #shape ~= 1 then
+      error(("the loss must have one value per row, a vector; got shape (%s)"):format(table.concat(shape, ",")), 2)
+   end
+   local sum = 0
+   for _, x in ipairs(loss:tensor():table()) do sum = sum + x end
+   if sum ~= sum or sum == math.huge or sum == -math.huge then self.context:fail_numeric(self) end
+   self.loss_sum = self.loss_sum + sum
+   graph.backward(loss, 1 / self.count)
+end
+
+--- Tell which number broke: a parameter, or (if they are all finite) the data.
+function context:fail_numeric(update)
+   for _, model in ipairs(self.models) do
+      local name = model:nonfinite("value")
+      if name then
+         failure.raise("numeric", ("update %d: the loss is not finite because parameter '%s' is not (NaN or infinite)")
+            :format(update.index, name), "a smaller learning rate or clipping may help")
+      end
+   end
+   failure.raise("numeric", ("update %d: the loss is not finite (NaN or infinite), though all parameters are; "
+      .. "the loss function or a layer overflows"):format(update.index), "a smaller learning rate or clipping may help")
+end
+
+--- Iterate over updates of `batch` examples for `epochs` epochs, shuffled anew in each. opts: batch, epochs,
+-- tokens_per_batch, features (cached, for frozen stages), model (whose weights checkpoints hold; found from the optimiser).
+---@return fun(): table|nil
+function context:updates(split, opts)
+   local n, size = split.n, opts.batch or 32
+   local epochs = opts.epochs or 1
+   if n == 0 then failure.raise("data", "there are no training rows") end
+   local per_epoch = math.ceil(n / size)
+   local total = per_epoch * epochs
+   local order, order_epoch, update
+   self.total, self.per_epoch = total, per_epoch
+   self.cursor = self:restore() or 0
+   local started = sys.now()
+   if self.progress then self.progress:stage(self.step, total) end
+
+   local function finish_update()
+      local now = sys.now()
+      self.cursor = update.index
+      self.epoch_loss = (self.epoch_loss or 0) + update.loss_sum
+      self.epoch_rows = (self.epoch_rows or 0) + update.count
+      self:record(update, now - started)
+      if update.ends_epoch then self.epoch_loss, self.epoch_rows = 0, 0 end
+      if sys.interrupted() > 0 then
+         self:checkpoint()
+         failure.raise("interrupted", ("stopped after update %d of %d of step %s"):format(self.cursor, total, self.step))
+      end
+      if self.stopped then return end
+      if now - self.last_checkpoint >= self.interval then self:checkpoint() end
+   end
+
+   return function()
+      if update then finish_update() end
+      if self.cursor >= total or self.stopped then return nil end
+      started = sys.now()
+      local k = self.cursor + 1
+      local epoch = (k - 1) // per_epoch + 1
+      if epoch ~= order_epoch then
+         order, order_epoch = sys.shuffle(self.seed, "order." .. epoch, n), epoch
+      end
+      local first = (k - 1) % per_epoch * size
+      local examples = {}
+      for i = first + 1, math.min(first + size, n) do examples[#examples + 1] = order[i] end
+      update = setmetatable({ context = self, split = split, index = k, total = total, epoch = epoch, epochs = epochs,
+         examples = examples, count = #examples, ends_epoch = k % per_epoch == 0, seed = self.seed, features = opts.features,
+         budget = opts.tokens_per_batch or training.TOKENS, tokens = 0, loss_sum = 0 }, update_methods)
+      return update
+   end
+end
+
+function context:record(update, seconds)
+   local entry = { step = update.index, stage = self.step, epoch = update.epoch, loss = update.loss_sum / update.count,
+      learning_rate = update.lr, gradient_norm = update.grad_norm, tokens_per_second = update.tokens / math.max(seconds, 1e-9) }
+   if self.log then
+      failure.try("system", self.log:write(json.encode(entry) .. "\n"))
+   end
+   if self.progress then
+      self.progress:update { step = update.index, loss = entry.loss, lr = update.lr, epoch = update.epoch,
+         epochs = update.epochs, tokens_per_second = entry.tokens_per_second }
+   end
+   if self.on_update then self.on_update(entry, update, seconds) end
+end
+
+--- Mean training loss of the epoch so far, the current update included.
+function context:training_loss(update)
+   return ((self.epoch_loss or 0) + update.loss_sum) / ((self.epoch_rows or 0) + update.count)
+end
+
+-- ==== The best weights ====
+
+local function trainable_weights(model)
+   local out = {}
+   for _, p in ipairs(model:parameters()) do
+      if p:trainable() then out[p:name()] = p:tensor():clone() end
+   end
+   return out
+end
+
+--- Remember the weights if `score` (higher is better) beats the best so far; ties go to the lower `loss` if given.
+-- Returns whether they were kept. `facts` is added to the history of epochs.
+function context:keep_best(model, score, loss, facts)
+   local entry = { score = score, valid_loss = loss }
+   for k, v in pairs(facts or {}) do entry[k] = v end
+   self.history[#self.history + 1] = entry
+   local best = self.best_so_far
+   local better = not best or score > best.score or (score == best.score and loss and best.loss and loss < best.loss)
+   if better then
+      self.best_so_far = { score = score, loss = loss, epoch = #self.history, weights = trainable_weights(model) }
+   end
+   self.best_model = model
+   return better
+end
+
+--- Epochs since the best one.
+function context:stalled()
+   return self.best_so_far and #self.history - self.best_so_far.epoch or 0
+end
+
+--- End the loop after this update.
+function context:stop() self.stopped = true end
+
+--- The model with its best weights (the last ones if keep_best was never called).
+function context:best(model)
+   model = model or self.best_model
+   if self.best_so_far then model:set_weights(self.best_so_far.weights) end
+   return model
+end
+
+-- ==== Checkpoints: one file, replaced whole ====
+
+--- Called by optimisers: what checkpoints must hold.
+function context:attach(model, optimiser)
+   self.models[#self.models + 1], self.optimisers = model, self.optimisers or {}
+   self.optimisers[#self.optimisers + 1] = optimiser
+end
+
+local function path_of(self) return self.dir .. "/checkpoint.safetensors" end
+
+function context:checkpoint()
+   self.last_checkpoint = sys.now()
+   if not self.dir or not self.optimisers or #self.optimisers == 0 then return end
+   local tensors, steps = {}, json.array {}
+   for k, optimiser in ipairs(self.optimisers) do
+      steps[k] = optimiser.core:steps()
+      for _, m in ipairs(optimiser.core:moments()) do
+         for i = 1, #m do tensors[("moment%d.%d/%s"):format(i, k, m.name)] = m[i] end
+      end
+   end
+   for k, model in ipairs(self.models) do
+      for _, p in ipairs(model:parameters()) do
+         if p:trainable() then tensors[("weight.%d/%s"):format(k, p:name())] = p:tensor() end
+      end
+   end
+   local best = self.best_so_far
+   if best then
+      for name, t in pairs(best.weights) do tensors["best/" .. name] = t end
+   end
+   if self.log then self.log:flush() end
+   local state = { version = 1, cursor = self.cursor, total = self.total, steps = steps, history = json.array(self.history),
+      best = best and { score = best.score, loss = best.loss, epoch = best.epoch } or json.null,
+      epoch_loss = self.epoch_loss or 0, epoch_rows = self.epoch_rows or 0, log_size = self.log and self.log:size() or 0,
+      fingerprint = self.fingerprint or "" }
+   failure.try("system", fs.mkdirs(self.dir))
+   failure.try("system", store.write(path_of(self), tensors, { state = json.encode(state) }))
+end
+
+local function restore_tensors(self, saved)
+   for k, optimiser in ipairs(self.optimisers) do
+      for _, m in ipairs(optimiser.core:moments()) do
+         for i = 1, #m do m[i]:copy(failure.try("data", saved:tensor(("moment%d.%d/%s"):format(i, k, m.name)))) end
+      end
+   end
+   for k, model in ipairs(self.models) do
+      for _, p in ipairs(model:parameters()) do
+         if p:trainable() then
+            p:tensor():copy(failure.try("data", saved:tensor(("weight.%d/%s"):format(k, p:name()))))
+         end
+      end
+   end
+end
+
+--- Go back to the last checkpoint; nil if there is none. Everything must have been made as it was then.
+function context:restore()
+   if not self.dir or not fs.stat(path_of(self)) or not self.optimisers then return nil end
+   local saved = failure.try("data", store.open(path_of(self)))
+   local state = json.decode(saved:metadata("state") or "null")
+   if type(state) ~= "table" or state.version ~= 1 then
+      failure.raise("data", path_of(self) .. " is not a checkpoint of this version")
+   end
+   if state.fingerprint ~= (self.fingerprint or "") then
+      failure.raise("usage", ("this run was begun with %s, but now %s would compute; its bits would differ")
+         :format(state.fingerprint, self.fingerprint), "begin anew with another --out, or use the former library (--blas)")
+   end
+   restore_tensors(self, saved)
+   for k, optimiser in ipairs(self.optimisers) do optimiser.core:steps(state.steps[k]) end
+   self.history = state.history
+   if state.best ~= json.null then
+      local weights = {}
+      for _, name in ipairs(saved:names()) do
+         local own = name:match("^best/(.*)$")
+         if own then weights[own] = saved:tensor(name):clone() end
+      end
+      self.best_so_far = { score = state.best.score, loss = state.best.loss, epoch = state.best.epoch, weights = weights }
+   end
+   self.epoch_loss, self.epoch_rows = state.epoch_loss, state.epoch_rows
+   self.resumed_at, self.log_size = state.cursor, state.log_size
+   if self.on_resume then self.on_resume(state) end
+   self.best_model = self.models[1]
+   return state.cursor
+end
+
+return training

@@ -1,0 +1,49 @@
+-- Product-review sentiment in two stages: the new head alone on a frozen encoder, then everything.
+--
+--   ftpipe run pipelines/sentiment.lua --set model=DIR --set data=reviews.csv
+--   ftpipe run pipelines/sentiment.lua --set model=DIR --set train=F --set valid=F --set test=F --set control=true
+
+local ft = require "ftpipe"
+
+local p = ft.params {
+   model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
+   data         = { type = "path", help = "CSV, TSV or JSONL, split 80/10/10" },
+   train        = { type = "path", help = "or one file for each split" },
+   valid        = { type = "path" },
+   test         = { type = "path" },
+   text         = { default = { "text" }, help = "columns, joined by a line break" },
+   label        = { default = "label", help = "column; names or numbers" },
+   map          = { type = "map", help = "rename or drop labels: 1:neg,2:neg,4:pos,5:pos" },
+   bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
+   pool         = { default = "pooler", choices = { "pooler", "cls", "mean" }, help = "what the head reads" },
+   max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row" },
+   lr           = { default = "auto", min = 0, help = "learning rate of stage two" },
+   epochs       = { type = "integer", default = "auto", min = 1, help = "most epochs of stage two" },
+   batch        = { type = "integer", default = "auto", min = 1, help = "rows of an update" },
+   head_lr      = { default = "auto", min = 0, help = "learning rate of stage one" },
+   head_epochs  = { type = "integer", default = "auto", min = 1, help = "most epochs of stage one" },
+   control      = { default = false, help = "also train in one stage, and compare" },
+}
+
+local rows    = ft.read         { from = p.data, train = p.train, valid = p.valid, test = p.test,
+                                  text = p.text, label = p.label, map = p.map, bad = p.bad }
+local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
+local encoder = ft.pretrained   { from = p.model }
+local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length }
+local fresh   = ft.replace_head { on = encoder, task = "classification", labels = data, pool = p.pool }
+
+local function everything(name, from)
+   return ft.finetune { name = name, model = from, data = data, lr = p.lr, epochs = p.epochs, batch = p.batch }
+end
+
+local head    = ft.finetune     { name = "head", model = fresh, data = data, freeze = "loaded",  -- stage one
+                                  lr = p.head_lr, epochs = p.head_epochs, batch = p.batch }
+local tuned   = everything("tuned", head)                                                       -- stage two
+local models  = { head = head, two = tuned }
+if p.control then models.one = everything("control", fresh) end
+
+return ft.pipeline {
+   name = "sentiment", api = 1, seed = 1,
+   model  = tuned,                                        -- what `model/` holds and `predict` uses
+   report = ft.evaluate { data = data, models = models },
+}
