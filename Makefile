@@ -74,7 +74,8 @@ groups := build $(if $(filter test test-slow test-real,$(goals)),test) \
           $(if $(or $(is_clang),$(filter fuzz,$(goals))),fuzz)
 groups := $(strip $(groups))
 
-ifneq ($(filter-out clean help,$(goals)),)
+builds := $(filter-out clean help,$(goals))
+ifneq ($(builds),)
 digest := $(shell (cat vendor/packages vendor/install vendor/configure /var/lib/dpkg/status; \
                    echo "$$PKG_CONFIG_PATH $$CPATH") 2>/dev/null | cksum | cut -d ' ' -f 1)
 deps := build/deps/$(digest)-$(subst $(space),-,$(groups))
@@ -134,7 +135,7 @@ LIB := $(B)/libftpipe.a
 BIN := $(B)/ftpipe
 latest := $(if $(filter gcc,$(cfg)),build/ftpipe,$(BIN))
 
-ifneq ($(wildcard $(B)/config.mk),)
+ifneq ($(and $(builds),$(wildcard $(B)/config.mk)),)
 $(call settled,$(B)/flags,$(CC_VERSION) $(plain_flags) $(kernel_flags) $(FT_CFLAGS) $(isa_v3) $(isa_v4) $(link_first) $(link_flags) $(link_libs))
 $(call settled,$(B)/objects,$(objects))
 $(call settled,$(B)/lua-files,$(lua_files) $(pipelines))
@@ -179,7 +180,8 @@ $(B)/obj/embedded.o: $(B)/embedded.c $(B)/flags
 # -- tests ---------------------------------------------------------------------
 
 # A file tests/DIR/{test,real,bench}_x.c is a program of its own; DIR's other C files, but for
-# fuzz targets, are helpers that each of its programs links.
+# fuzz targets, are helpers that each of its programs links. Programs real_x take arguments:
+# the scripts of tests/real call them as $PROGRAMS/DIR/real_x.
 test_dirs := $(sort $(patsubst tests/%/,%,$(dir $(wildcard tests/*/*.c))))
 programs_in = $(foreach p,test real bench,$(wildcard tests/$(1)/$(p)_*.c))
 helpers_in = $(filter-out $(call programs_in,$(1)) $(wildcard tests/$(1)/fuzz_*.c),$(wildcard tests/$(1)/*.c))
@@ -199,7 +201,7 @@ slow_programs := $(call built,$(wildcard tests/slow/test_*.c))
 real_programs := $(call built,$(wildcard tests/*/real_*.c))
 bench_programs := $(call built,$(wildcard tests/*/bench_*.c))
 test_scripts := $(wildcard tests/lua/test_*.lua tests/cli/test_*.sh)
-only = $(strip $(foreach t,$(1),$(if $(findstring $(ONLY),$(t:$(B)/%=%)),$(t))))
+only = $(strip $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(t:$(B)/%=%)),$(t))),$(1)))
 
 test: $(call only,$(test_programs)) $(if $(call only,$(test_scripts)),$(BIN))
 	@FTPIPE=$(BIN) sh tests/run.sh $(call only,$(test_programs) $(test_scripts))
@@ -207,11 +209,15 @@ test: $(call only,$(test_programs)) $(if $(call only,$(test_scripts)),$(BIN))
 test-slow: $(slow_programs) $(BIN)
 	@FTPIPE=$(BIN) TEST_TIMEOUT=3600 sh tests/run.sh $(slow_programs) $(wildcard tests/slow/test_*.lua tests/slow/test_*.sh)
 
+ifneq ($(filter test-real,$(goals)),)
+ifeq ($(and $(MODEL),$(DATA)),)
+$(error make test-real needs MODEL=folder of a published model and DATA=folder of data sets)
+endif
+endif
+
 test-real: $(real_programs) $(BIN)
-	@test -n '$(MODEL)' -a -n '$(DATA)' || { \
-	  echo 'make test-real: say where they are: MODEL=folder of a published model, DATA=folder of data sets'; exit 2; }
-	@FTPIPE=$(BIN) TEST_TIMEOUT=7200 TEST_JOBS=1 MODEL='$(MODEL)' DATA='$(DATA)' \
-	  sh tests/run.sh $(real_programs) $(wildcard tests/real/*.sh)
+	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests TEST_TIMEOUT=7200 TEST_JOBS=1 MODEL='$(MODEL)' DATA='$(DATA)' \
+	  sh tests/run.sh $(wildcard tests/real/*.sh)
 
 bench: $(bench_programs) $(BIN)
 	@for p in $(bench_programs); do echo "$$p"; $$p || exit; done
@@ -248,11 +254,10 @@ format:
 share := $(DESTDIR)$(PREFIX)/share/ftpipe
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(share)/pipelines $(addprefix $(share)/,$(sort $(dir $(lua_files))))
-	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ftpipe
-	install -m 644 LICENSE $(share)/LICENSE
-	$(if $(pipelines),install -m 644 $(pipelines) $(share)/pipelines/)
-	$(foreach f,$(lua_files),install -m 644 $(f) $(share)/$(f) &&) true
+	@install -d $(DESTDIR)$(PREFIX)/bin $(share)/pipelines $(addprefix $(share)/,$(sort $(dir $(lua_files))))
+	@install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ftpipe
+	@for f in LICENSE $(pipelines) $(lua_files); do install -m 644 $$f $(share)/$$f || exit; done
+	@echo 'installed $(DESTDIR)$(PREFIX)/bin/ftpipe and $(share)'
 
 clean:
 	rm -rf build

@@ -10,12 +10,16 @@
 
 #ifdef _OPENMP
 #include <omp.h>
-static inline int ft_threads(void) { return omp_get_max_threads(); }
-static inline int ft_thread(void) { return omp_get_thread_num(); }
+static inline int ft_slices(void) { return omp_get_num_procs(); }
+static inline int ft_workers(void) { return omp_get_max_threads() < ft_slices() ? omp_get_max_threads() : ft_slices(); }
+static inline int ft_worker(void) { return omp_get_thread_num(); }
 #else
-static inline int ft_threads(void) { return 1; }
-static inline int ft_thread(void) { return 0; }
+static inline int ft_slices(void) { return 1; }
+static inline int ft_workers(void) { return 1; }
+static inline int ft_worker(void) { return 0; }
 #endif
+/* Above: infer asks for ft_slices() pieces of workspace, one for each processor, whatever the number of threads
+ * is then or later; a kernel runs on ft_workers() threads, of which this is number ft_worker(). */
 
 #define FT_ROW_BLOCKS 64      /* at most */
 #define FT_SEGMENT 1024       /* channels handled at once where a row needs scratch space */

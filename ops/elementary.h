@@ -42,12 +42,8 @@ static inline ft_axis ft_axis_of(const ft_shape *s, int64_t axis)
     ft_axis a = { 1, 1, 1 };
 
     for (int i = 0; i < s->rank; i++) {
-        if (axis < 0 || i == axis)
-            a.n *= s->dim[i];
-        else if (i < axis)
-            a.outer *= s->dim[i];
-        else
-            a.inner *= s->dim[i];
+        int64_t *part = axis < 0 || i == axis ? &a.n : i < axis ? &a.outer : &a.inner;
+        *part *= s->dim[i];
     }
     return a;
 }

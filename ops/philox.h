@@ -11,11 +11,9 @@
 #ifndef FT_OPS_PHILOX_H
 #define FT_OPS_PHILOX_H
 
-#include <string.h>
-
 #include "graph/op.h"
 #include "ops/blocks.h"
-#include "ops/tile.h"
+#include "ops/lanes.h"
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "draws are read as halves of words");
 

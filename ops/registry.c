@@ -36,9 +36,28 @@
     X(slice) \
     X(concat) \
     X(gather) \
-    X(pick)
+    X(pick) \
+    X(embed_sum) \
+    X(layer_norm) \
+    X(residual_layer_norm) \
+    X(attention) \
+    X(gelu) \
+    X(gelu_tanh) \
+    X(silu) \
+    X(relu) \
+    X(tanh) \
+    X(sigmoid) \
+    X(dropout) \
+    X(cross_entropy) \
+    X(row_first) \
+    X(row_sum) \
+    X(row_mean) \
+    X(row_max) \
+    X(row_softmax)
 
-#define OPTIMS(X)
+#define OPTIMS(X) \
+    X(adamw) \
+    X(sgd)
 
 #define DECLARE(name) extern const ft_op FT_OP(name);
 #define ENTRY(name) &FT_OP(name),

@@ -12,25 +12,14 @@
 
 #include <stdint.h>
 
-#if defined(__AVX512F__)
-#define FT_LANES 16
+#include "ops/lanes.h"
+
+/* Accumulators that fit the registers beside the operands. */
+#if FT_LANES == 16 || defined(__aarch64__)
 #define FT_TILE_ACC 24
-#elif defined(__AVX2__)
-#define FT_LANES 8
-#define FT_TILE_ACC 12
 #else
-#define FT_LANES 4
 #define FT_TILE_ACC 12
 #endif
-
-/* Before a loop of constant length: every copy, so that arrays of vectors become registers. */
-#if defined(__clang__)
-#define FT_UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define FT_UNROLL _Pragma("GCC unroll 16")
-#endif
-
-typedef float ft_vf __attribute__((vector_size(4 * FT_LANES), aligned(4), may_alias));
 
 typedef void ft_tile_fn(int64_t K, const float *a, int64_t lda, const float *b, int64_t ldb, int add, float *c,
                         int64_t ldc);

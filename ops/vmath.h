@@ -15,7 +15,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "ops/tile.h"
+#include "ops/lanes.h"
 
 #define FT_EXP_LOW -87.33654f         /* exp of less is not a normal number */
 #define FT_EXP_HIGH 88.72284f         /* exp of more is infinite */
@@ -110,8 +110,6 @@ static inline float ft_normal_cdf(float x) { return 0.5f + 0.5f * ft_erff(x * 0.
 static inline float ft_normal_pdf(float x) { return 0.39894228f * ft_expf(-0.5f * x * x); }
 
 /* ==== One vector of numbers ==== */
-
-typedef int32_t ft_vi __attribute__((vector_size(4 * FT_LANES), aligned(4), may_alias));
 
 static inline ft_vf ft_vsplat(float x) { return (ft_vf){ 0 } + x; }
 

@@ -329,13 +329,12 @@ function model:save(dir, extra)
    try(fs.write(dir .. "/config.json", json.encode(export_config(self)) .. "\n"))
 end
 
-local function labels_of(config)
-   local labels = json.array {}
-   if type(config.id2label) == "table" then
-      local n = 0
-      for k in pairs(config.id2label) do n = math.max(n, tonumber(k) + 1) end
-      for i = 1, n do labels[i] = config.id2label[tostring(i - 1)] end
-   end
+-- Label names of a directory that transformers wrote; two labels without names are left out of its config.json.
+local function labels_of(source, head_weight)
+   local labels, names = json.array {}, source.config.id2label
+   local _, shape = source.checkpoint:info(head_weight)
+   if not shape then return labels end
+   for i = 1, shape[1] do labels[i] = type(names) == "table" and names[tostring(i - 1)] or "LABEL_" .. i - 1 end
    return labels
 end
 
@@ -344,9 +343,9 @@ end
 function model.load(dir)
    local source = model.open(dir)
    local own = fs.stat(dir .. "/ftpipe.json") and read_json(dir .. "/ftpipe.json") or {}
-   local labels = own.labels or labels_of(source.config)
+   local labels = own.labels or labels_of(source, heads.find("classification").weights["head.out.weight"])
    if #labels == 0 then
-      error(("%s holds no tuned model: config.json names no labels (id2label); train one with `ftpipe run`"):format(dir), 0)
+      error(("%s is an encoder without a tuned head (no classifier); train one with `ftpipe run`"):format(dir), 0)
    end
    local unit = own.head_source and heads.from_source(own.head_source) or heads.find(own.head or "classification")
    local self = new(source, unit, { labels = labels, pool = own.pool or "pooler" }, 0)

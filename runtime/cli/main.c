@@ -1,47 +1,137 @@
 /* runtime/cli/main.c - argv to exit code. The commands themselves are lua/ftpipe/cli/<command>.lua.
  *
- * Global options are read here only as far as they are needed before Lua exists: --lua DIR.
+ * Only --lua DIR is read here, because it is needed before Lua exists; it comes before the command. What only C
+ * knows about the program travels to Lua as the first argument, lines "name=value".
  * Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 130 interrupted.
  */
+#include <errno.h>
+#include <jansson.h>
+#include <lua.h>
+#include <openssl/crypto.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <utf8proc.h>
 
 #include "core/mem.h"
 #include "script/host.h"
 
+#ifndef FT_VERSION
+#define FT_VERSION "0.1.0"
+#endif
+
+/* Standard output has no reader any more: end as a program does that knows nothing of it. */
+static void end_quietly(void)
+{
+    signal(SIGPIPE, SIG_DFL);
+    raise(SIGPIPE);
+}
+
 static void write_text(void *ctx, int stream, const char *text, size_t n)
 {
     (void)ctx;
-    fwrite(text, 1, n, stream == 1 ? stdout : stderr);
-    if (stream != 1) fflush(stderr);
+    if (stream == 1) {
+        if (fwrite(text, 1, n, stdout) != n && errno == EPIPE) end_quietly();
+        return;
+    }
+    /* What was printed before a message shall also be seen before it. */
+    if (fflush(stdout) && errno == EPIPE) end_quietly();
+    fwrite(text, 1, n, stderr);
+    fflush(stderr);
 }
 
-int main(int argc, char **argv)
+/* "5.4.6" from "$LuaVersion: Lua 5.4.6  Copyright ..." of the library that is loaded. */
+static void lua_version_of(char out[16])
+{
+    const char *p = strstr(lua_ident, "Lua 5");
+    size_t n = 0;
+
+    if (p)
+        for (p += 4; n < 15 && p[n] && p[n] != ' '; n++) out[n] = p[n];
+    out[n] = '\0';
+}
+
+/* Facts about the program, one a line. */
+static void describe(char *out, size_t size, const char *lua_dir)
+{
+    char lua[16];
+
+    lua_version_of(lua);
+    snprintf(out, size,
+             "version=" FT_VERSION "\n"
+#ifdef __clang__
+             "compiler=clang " __clang_version__ "\n"
+#else
+             "compiler=gcc " __VERSION__ "\n"
+#endif
+             "openmp=%d\nlua=%s\njansson=%s\nutf8proc=%s\nlibcrypto=%s\n%s%s%s",
+             _OPENMP, lua, jansson_version_str(), utf8proc_version(), OpenSSL_version(OPENSSL_VERSION),
+             lua_dir ? "lua_dir=" : "", lua_dir ? lua_dir : "", lua_dir ? "\n" : "");
+}
+
+/* Take --lua DIR or --lua=DIR out of the options before the command. Returns how many arguments are left, -1 where
+ * DIR is missing. */
+static int take_lua_dir(int argc, char **argv, const char **dir)
+{
+    int kept = 0, i = 0;
+
+    while (i < argc && argv[i][0] == '-') {
+        if (strncmp(argv[i], "--lua=", 6) == 0) {
+            *dir = argv[i++] + 6;
+        } else if (strcmp(argv[i], "--lua") == 0) {
+            if (i + 1 == argc) return -1;
+            *dir = argv[i + 1];
+            i += 2;
+        } else {
+            argv[kept++] = argv[i++];
+        }
+    }
+    while (i < argc) argv[kept++] = argv[i++];
+    return kept;
+}
+
+static int run(const char *lua_dir, int argc, char **argv)
 {
     const ft_host_sink sink = { write_text, NULL };
-    const char *lua_dir = getenv("FTPIPE_LUA");
     ft_host *host = NULL;
     ft_err e = { 0 };
     char *message = NULL;
-    int code = 1, first = 1;
+    int code = 1;
 
-    if (argc > 2 && strcmp(argv[1], "--lua") == 0) {
-        lua_dir = argv[2];
-        first = 3;
-    }
     if (ft_host_new(&host, lua_dir, &sink, &e)) {
         fprintf(stderr, "ftpipe: %s\n", e.msg);
         return 1;
     }
-    if (ft_host_call(host, "ftpipe.cli", "main", argc - first, (const char *const *)(argv + first), &code, &message, &e)) {
+    if (ft_host_call(host, "ftpipe.cli", "main", argc, (const char *const *)argv, &code, &message, &e)) {
         fprintf(stderr, "ftpipe: %s\n", message ? message : e.msg);
         code = 1;
     }
     ft_free(message);
     ft_host_free(host);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    const char *lua_dir = getenv("FTPIPE_LUA");
+    char facts[4096];
+
+    /* A training run shall survive that nobody reads its messages any more. */
+    signal(SIGPIPE, SIG_IGN);
+    if (lua_dir && !*lua_dir) lua_dir = NULL;
+    const int n = argc < 1 ? 0 : take_lua_dir(argc - 1, argv + 1, &lua_dir);
+    if (n < 0) {
+        fprintf(stderr, "ftpipe: --lua needs a directory\n");
+        return 2;
+    }
+    describe(facts, sizeof facts, lua_dir);
+    char *no_args[] = { facts };
+    if (argc > 0) argv[0] = facts;
+    int code = run(lua_dir, n + 1, argc > 0 ? argv : no_args);
     if (fflush(stdout) || ferror(stdout)) {
-        fprintf(stderr, "ftpipe: cannot write the output\n");
+        if (errno == EPIPE) end_quietly();
+        fprintf(stderr, "ftpipe: cannot write to standard output: %s\n", strerror(errno));
         if (code == 0) code = 1;
     }
     return code;

@@ -186,8 +186,9 @@ static int fs_lock(lua_State *L)
 static int fs_append(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
     ft_box *b = ft_lua_box(L, FILE_CLASS, 0);
-    if (!lua_isnoneornil(L, 2) && truncate(path, (off_t)luaL_checkinteger(L, 2)) && errno != ENOENT)
+    if (!lua_isnil(L, 2) && truncate(path, (off_t)luaL_checkinteger(L, 2)) && errno != ENOENT)
         return os_result(L, 1, path);
     FILE *f = fopen(path, "ae");
     if (!f) return os_result(L, 1, path);

@@ -126,7 +126,8 @@ static bool is_space(uint32_t cp) { return (ft_uc_class(cp) & FT_UC_SPACE) != 0;
 static bool stands_alone(const char *s, size_t n, size_t begin, size_t end)
 {
     size_t used;
-    return !(begin > 0 && is_word(ft_utf8_before(s, begin, &used))) && !(end < n && is_word(ft_utf8_get(s + end, &used)));
+    return !(begin > 0 && is_word(ft_utf8_before(s, begin, &used))) &&
+           !(end < n && is_word(ft_utf8_get(s + end, &used)));
 }
 
 static size_t strip_left(const char *s, size_t begin, size_t least)

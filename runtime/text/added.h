@@ -13,7 +13,7 @@
 #include "core/err.h"
 
 typedef struct ft_added_token {
-    char *content, *pattern;   /* pattern: what is looked for; content, or its normalised form */
+    char *content, *pattern; /* pattern: what is looked for; content, or its normalised form */
     size_t content_len, pattern_len;
     int32_t id;
     bool single_word, lstrip, rstrip, normalized, special;
@@ -23,8 +23,8 @@ typedef struct ft_added_token {
 typedef struct ft_added {
     ft_added_token *tokens;
     size_t n, cap;
-    int32_t *raw, *normal;                  /* indices of tokens without and with `normalized`, by pattern */
-    uint32_t raw_at[257], normal_at[257];   /* first index for each first byte, and the end */
+    int32_t *raw, *normal;                /* indices of tokens without and with `normalized`, by pattern */
+    uint32_t raw_at[257], normal_at[257]; /* first index for each first byte, and the end */
     size_t n_raw, n_normal;
 } ft_added;
 
@@ -40,14 +40,14 @@ const ft_added_token *ft_added_find(const ft_added *a, const char *content, size
 const ft_added_token *ft_added_of(const ft_added *a, int32_t id);
 
 typedef struct ft_added_part {
-    const ft_added_token *token;   /* NULL: text between tokens */
-    size_t begin, end;             /* with the white space that lstrip and rstrip take */
+    const ft_added_token *token; /* NULL: text between tokens */
+    size_t begin, end;           /* with the white space that lstrip and rstrip take */
 } ft_added_part;
 
 /* Walk over s: start from `ft_added_walk w = { 0 }`. */
 typedef struct ft_added_walk {
     size_t done, scan;
-    const ft_added_token *next;   /* found, while the text before it is delivered */
+    const ft_added_token *next; /* found, while the text before it is delivered */
     size_t begin, end;
 } ft_added_walk;
 

@@ -11,8 +11,8 @@
 static const struct rule {
     const char *from, *to;
 } rules[] = {
-    { " .", "." },     { " ?", "?" },     { " !", "!" },           { " ,", "," },     { " ' ", "'" },    { " n't", "n't" },
-    { " 'm", "'m" },   { " do not", " don't" }, { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
+    { " .", "." },   { " ?", "?" },           { " !", "!" },   { " ,", "," },     { " ' ", "'" },    { " n't", "n't" },
+    { " 'm", "'m" }, { " do not", " don't" }, { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
 };
 
 /* Replace every `from` in b, from `start` on; `to` is not longer. */

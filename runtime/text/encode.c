@@ -11,7 +11,7 @@
 #include "text/encoding.h"
 #include "text/unicode.h"
 
-enum { LETTER, SPACE, PUNCT, SLOW };   /* of t->ascii */
+enum { LETTER, SPACE, PUNCT, SLOW }; /* of t->ascii */
 
 void ft_tokenizer_plan(ft_tokenizer *t)
 {

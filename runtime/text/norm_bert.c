@@ -12,7 +12,7 @@
 #include "core/mem.h"
 #include "text/unicode.h"
 
-enum { WORST_GROWTH = 3 };   /* normalised bytes for one byte of source: U+0390 is 2 bytes, decomposed 6 */
+enum { WORST_GROWTH = 3 }; /* normalised bytes for one byte of source: U+0390 is 2 bytes, decomposed 6 */
 
 /* ==== After NFD: drop marks, lower, write ==== */
 

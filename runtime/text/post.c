@@ -25,8 +25,8 @@ ft_status ft_post_bert(ft_post *p, int32_t cls, int32_t sep, ft_err *e)
         ft_template *to;
         ft_post_piece piece;
     } all[] = {
-        { &p->single, { -1, cls, 0 } }, { &p->single, { 0, 0, 0 } }, { &p->single, { -1, sep, 0 } },
-        { &p->pair, { -1, cls, 0 } },   { &p->pair, { 0, 0, 0 } },   { &p->pair, { -1, sep, 0 } },
+        { &p->single, { -1, cls, 0 } }, { &p->single, { 0, 0, 0 } },  { &p->single, { -1, sep, 0 } },
+        { &p->pair, { -1, cls, 0 } },   { &p->pair, { 0, 0, 0 } },    { &p->pair, { -1, sep, 0 } },
         { &p->pair, { 1, 0, 1 } },      { &p->pair, { -1, sep, 1 } },
     };
     ft_status s = FT_OK;

@@ -12,14 +12,14 @@
 #include "core/err.h"
 
 typedef struct ft_post_piece {
-    int8_t sequence;       /* 0 or 1: the tokens of that text; -1: the special token `id` */
+    int8_t sequence; /* 0 or 1: the tokens of that text; -1: the special token `id` */
     int32_t id, type_id;
 } ft_post_piece;
 
 typedef struct ft_template {
     ft_post_piece *pieces;
     size_t n, cap;
-    size_t n_special;      /* pieces that are special tokens */
+    size_t n_special; /* pieces that are special tokens */
 } ft_template;
 
 typedef struct ft_post {

@@ -14,8 +14,8 @@
 
 /* The tokens of one text before truncation and special tokens. */
 typedef struct ft_raw {
-    int32_t *ids;      /* (n) */
-    ft_span *spans;    /* (n) code points */
+    int32_t *ids;   /* (n) */
+    ft_span *spans; /* (n) code points */
     size_t n, cap;
 } ft_raw;
 
@@ -33,21 +33,21 @@ struct ft_tokenizer {
     atomic_int refs;
     const ft_model_kind *kind;
     void *model;
-    const ft_vocab *vocab;         /* the model's */
+    const ft_vocab *vocab; /* the model's */
     ft_added added;
     ft_norm norm;
     ft_pretok *pretok;
     ft_post post;
     struct {
-        bool wordpiece, cleanup;   /* false, false: tokens are joined by blanks */
+        bool wordpiece, cleanup; /* false, false: tokens are joined by blanks */
         char *prefix;
         size_t prefix_len;
     } decoder;
     int32_t special[FT_SPECIALS];
-    bool fast;                     /* ASCII words may go straight to the model */
-    uint8_t ascii[128];            /* with fast: how a byte is treated, see encode.c */
+    bool fast;          /* ASCII words may go straight to the model */
+    uint8_t ascii[128]; /* with fast: how a byte is treated, see encode.c */
     ft_buf files[FT_TOKENIZER_FILES];
-    pthread_mutex_t lock;          /* of idle */
+    pthread_mutex_t lock; /* of idle */
     ft_scratch *idle;
 };
 
@@ -74,8 +74,7 @@ const char *ft_special_name(const struct json_t *config, const struct json_t *sp
 void ft_tokenizer_plan(ft_tokenizer *t);
 
 /* encode.c: the tokens of one text. */
-ft_status ft_tokenizer_raw(const ft_tokenizer *t, const char *s, size_t n, ft_scratch *scratch, ft_raw *raw,
-                           ft_err *e);
+ft_status ft_tokenizer_raw(const ft_tokenizer *t, const char *s, size_t n, ft_scratch *scratch, ft_raw *raw, ft_err *e);
 void ft_scratch_free(ft_scratch *s);
 
 #endif

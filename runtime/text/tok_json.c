@@ -19,7 +19,7 @@ static ft_status unsupported(const char *what, const char *type, const char *cho
 static ft_status read_model(ft_tokenizer *t, const json_t *root, ft_err *e)
 {
     json_t *o;
-    const char *type = "WordPiece";   /* old files leave the type out */
+    const char *type = "WordPiece"; /* old files leave the type out */
     ft_status s = ft_json_member(&o, root, "model", JSON_OBJECT, "tokenizer", e);
 
     if (!s && (json_object_get(o, "type") || json_object_get(o, "merges"))) s = ft_json_kind(&type, o, "model", e);
@@ -48,7 +48,7 @@ static ft_status read_normalizer(ft_tokenizer *t, const json_t *o, ft_err *e)
     s = ft_json_flag(&n->clean, o, "clean_text", "normalizer", e);
     if (!s) s = ft_json_flag(&n->cjk, o, "handle_chinese_chars", "normalizer", e);
     if (!s) s = ft_json_flag(&n->lower, o, "lowercase", "normalizer", e);
-    n->strip = n->lower;   /* null follows lowercase */
+    n->strip = n->lower; /* null follows lowercase */
     const json_t *strip = json_object_get(o, "strip_accents");
     if (!s && strip && !json_is_null(strip)) s = ft_json_flag(&n->strip, o, "strip_accents", "normalizer", e);
     return s;
@@ -111,7 +111,7 @@ static ft_status read_added_token(ft_tokenizer *t, const json_t *o, int64_t *nex
     if (!s) s = ft_json_flag(&a.normalized, o, "normalized", where, e);
     if (!s) s = ft_json_flag(&a.special, o, "special", where, e);
     if (s || !a.content_len) return s;
-    a.content = (char *)(uintptr_t)content;   /* copied by add */
+    a.content = (char *)(uintptr_t)content; /* copied by add */
     a.id = (int32_t)id;
     s = check_id(t, &a, next, e);
     return s ? s : ft_added_add(&t->added, &a, e);
@@ -189,8 +189,7 @@ static ft_status read_piece(const ft_tokenizer *t, ft_template *to, const json_t
     int64_t type_id;
 
     if (!special == !text) return ft_fail(e, FT_EDATA, "post_processor: a piece is a SpecialToken or a Sequence");
-    ft_status s =
-        ft_json_int(&type_id, special ? special : text, "type_id", 0, INT32_MAX, "post_processor: piece", e);
+    ft_status s = ft_json_int(&type_id, special ? special : text, "type_id", 0, INT32_MAX, "post_processor: piece", e);
     if (s) return s;
     if (special) return read_special_piece(t, to, special, (int32_t)type_id, specials, e);
     s = ft_json_text(&name, &len, text, "id", "post_processor: Sequence", e);

@@ -12,7 +12,7 @@ struct json_t;
 
 typedef struct ft_piece {
     int32_t id;
-    uint32_t begin, end;   /* bytes of the word */
+    uint32_t begin, end; /* bytes of the word */
 } ft_piece;
 
 typedef struct ft_pieces {
@@ -21,17 +21,17 @@ typedef struct ft_pieces {
 } ft_pieces;
 
 typedef struct ft_model_kind {
-    const char *type;   /* the "type" of "model" in tokenizer.json */
+    const char *type; /* the "type" of "model" in tokenizer.json */
 
     /* Make a model from that JSON object; *out is freed by free, also after an error. */
     ft_status (*load)(void **out, const struct json_t *o, ft_err *e);
-    void (*free)(void *model);   /* NULL is fine */
+    void (*free)(void *model); /* NULL is fine */
 
     /* Replace out with the pieces of a word of n bytes, n > 0. Threads may call it at once. */
     ft_status (*split)(const void *model, const char *word, size_t n, ft_pieces *out, ft_err *e);
 
     const ft_vocab *(*vocab)(const void *model);
-    const char *(*unk)(const void *model);   /* the unknown token, or NULL */
+    const char *(*unk)(const void *model); /* the unknown token, or NULL */
 } ft_model_kind;
 
 extern const ft_model_kind ft_model_wordpiece;

@@ -88,9 +88,10 @@ static int flag(const json_t *o, const char *key, int otherwise)
 /* `like` gives the flags: an object of a config, or anything else for none. */
 static ft_status add_token(json_t *list, const char *content, int64_t id, const json_t *like, int special, ft_err *e)
 {
-    json_t *o = json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id, "content", content,
-                          "single_word", flag(like, "single_word", 0), "lstrip", flag(like, "lstrip", 0), "rstrip",
-                          flag(like, "rstrip", 0), "normalized", flag(like, "normalized", !special), "special", special);
+    json_t *o =
+        json_pack("{s:I, s:s, s:b, s:b, s:b, s:b, s:b}", "id", (json_int_t)id, "content", content, "single_word",
+                  flag(like, "single_word", 0), "lstrip", flag(like, "lstrip", 0), "rstrip", flag(like, "rstrip", 0),
+                  "normalized", flag(like, "normalized", !special), "special", special);
 
     if (json_array_append_new(list, o)) return ft_fail(e, FT_EMEM, "out of memory: making added tokens");
     return FT_OK;
@@ -152,8 +153,8 @@ static ft_status added_tokens(json_t *list, const json_t *config, const json_t *
 
 static ft_status check_class(const json_t *config, ft_err *e)
 {
-    static const char *const known[] = { "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer",
-                                         "MobileBertTokenizer", "RetriBertTokenizer", "LxmertTokenizer" };
+    static const char *const known[] = { "BertTokenizer",       "DistilBertTokenizer", "ElectraTokenizer",
+                                         "MobileBertTokenizer", "RetriBertTokenizer",  "LxmertTokenizer" };
     const char *class = json_string_value(json_object_get(config, "tokenizer_class"));
 
     if (!class) return FT_OK;
@@ -172,12 +173,12 @@ static json_t *template_piece(const char *kind, const char *id, int type_id)
 
 static json_t *post_processor(const char *cls, int32_t cls_id, const char *sep, int32_t sep_id)
 {
-    json_t *post = json_pack(
-        "{s:s, s:[o,o,o], s:[o,o,o,o,o], s:{s:{s:s, s:[i], s:[s]}}}", "type", "TemplateProcessing", "single",
-        template_piece("SpecialToken", cls, 0), template_piece("Sequence", "A", 0), template_piece("SpecialToken", sep, 0),
-        "pair", template_piece("SpecialToken", cls, 0), template_piece("Sequence", "A", 0),
-        template_piece("SpecialToken", sep, 0), template_piece("Sequence", "B", 1), template_piece("SpecialToken", sep, 1),
-        "special_tokens", cls, "id", cls, "ids", cls_id, "tokens", cls);
+    json_t *post = json_pack("{s:s, s:[o,o,o], s:[o,o,o,o,o], s:{s:{s:s, s:[i], s:[s]}}}", "type", "TemplateProcessing",
+                             "single", template_piece("SpecialToken", cls, 0), template_piece("Sequence", "A", 0),
+                             template_piece("SpecialToken", sep, 0), "pair", template_piece("SpecialToken", cls, 0),
+                             template_piece("Sequence", "A", 0), template_piece("SpecialToken", sep, 0),
+                             template_piece("Sequence", "B", 1), template_piece("SpecialToken", sep, 1),
+                             "special_tokens", cls, "id", cls, "ids", cls_id, "tokens", cls);
 
     json_object_set_new(json_object_get(post, "special_tokens"), sep,
                         json_pack("{s:s, s:[i], s:[s]}", "id", sep, "ids", sep_id, "tokens", sep));
@@ -193,15 +194,14 @@ static json_t *assemble(const json_t *config, const json_t *special, const ft_vo
     json_t *strip = json_is_boolean(accents) ? json_boolean(json_is_true(accents)) : json_null();
     json_t *post = post_processor(cls, ft_vocab_id(v, cls, strlen(cls)), sep, ft_vocab_id(v, sep, strlen(sep)));
 
-    return json_pack("{s:s, s:n, s:n, s:o, s:{s:s, s:b, s:b, s:o, s:b}, s:{s:s}, s:o, s:{s:s, s:s, s:b},"
-                     " s:{s:s, s:s, s:s, s:i, s:o}}",
-                     "version", "1.0", "truncation", "padding", "added_tokens", added, "normalizer", "type",
-                     "BertNormalizer", "clean_text", 1, "handle_chinese_chars",
-                     flag(config, "tokenize_chinese_chars", 1), "strip_accents", strip, "lowercase",
-                     flag(config, "do_lower_case", 1), "pre_tokenizer", "type", "BertPreTokenizer", "post_processor",
-                     post, "decoder", "type", "WordPiece", "prefix", "##", "cleanup", 1, "model", "type", "WordPiece",
-                     "unk_token", unk, "continuing_subword_prefix", "##", "max_input_chars_per_word", 100, "vocab",
-                     vocab);
+    return json_pack(
+        "{s:s, s:n, s:n, s:o, s:{s:s, s:b, s:b, s:o, s:b}, s:{s:s}, s:o, s:{s:s, s:s, s:b},"
+        " s:{s:s, s:s, s:s, s:i, s:o}}",
+        "version", "1.0", "truncation", "padding", "added_tokens", added, "normalizer", "type", "BertNormalizer",
+        "clean_text", 1, "handle_chinese_chars", flag(config, "tokenize_chinese_chars", 1), "strip_accents", strip,
+        "lowercase", flag(config, "do_lower_case", 1), "pre_tokenizer", "type", "BertPreTokenizer", "post_processor",
+        post, "decoder", "type", "WordPiece", "prefix", "##", "cleanup", 1, "model", "type", "WordPiece", "unk_token",
+        unk, "continuing_subword_prefix", "##", "max_input_chars_per_word", 100, "vocab", vocab);
 }
 
 /* A config that is there (len > 0) as an object; NULL otherwise. */

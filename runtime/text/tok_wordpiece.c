@@ -72,8 +72,7 @@ static ft_status wordpiece_load(void **out, const struct json_t *o, ft_err *e)
     m->prefix_hash = FT_VOCAB_HASH;
     for (size_t i = 0; i < m->prefix_len; i++) m->prefix_hash = ft_vocab_hash(m->prefix_hash, m->prefix[i]);
     m->unk_id = ft_vocab_id(&m->vocab, m->unk, unk_len);
-    if (m->unk_id < 0)
-        return ft_fail(e, FT_EDATA, "the vocabulary does not have the unknown token \"%.80s\"", m->unk);
+    if (m->unk_id < 0) return ft_fail(e, FT_EDATA, "the vocabulary does not have the unknown token \"%.80s\"", m->unk);
     return FT_OK;
 }
 
@@ -82,7 +81,7 @@ static int begins_char(char byte) { return ((unsigned char)byte & 0xC0) != 0x80;
 /* The longest token that s[0..n-1] begins with, its length in *len, or -1. `inside` a word tokens carry the prefix. */
 static int32_t longest(const wordpiece *m, const char *s, size_t n, int inside, size_t *len)
 {
-    uint64_t hash[FT_VOCAB_MAX_BYTES + 1];   /* hash[i]: of the first i bytes, with the prefix */
+    uint64_t hash[FT_VOCAB_MAX_BYTES + 1]; /* hash[i]: of the first i bytes, with the prefix */
     const size_t skip = inside ? m->prefix_len : 0;
 
     if (skip > m->vocab.longest) return -1;

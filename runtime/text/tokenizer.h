@@ -23,7 +23,7 @@ typedef struct ft_tokenizer ft_tokenizer;
  * One reference in *out, NULL after an error. FT_EIO; FT_EDATA names file, place and what is not supported. */
 ft_status ft_tokenizer_load(ft_tokenizer **out, const char *dir_or_file, ft_err *e);
 ft_tokenizer *ft_tokenizer_retain(ft_tokenizer *t);
-void ft_tokenizer_release(ft_tokenizer *t);                /* NULL is fine */
+void ft_tokenizer_release(ft_tokenizer *t); /* NULL is fine */
 
 /* Write the files it was loaded from into dir (made if need be), byte for byte. A tokenizer loaded from
  * vocab.txt writes a tokenizer.json as well that gives the same ids. */
@@ -51,31 +51,31 @@ int32_t ft_tokenizer_special(const ft_tokenizer *t, ft_special which);
 typedef enum ft_truncation { FT_LONGEST_FIRST, FT_ONLY_FIRST, FT_ONLY_SECOND } ft_truncation;
 
 typedef struct ft_encode_opts {
-    size_t max_length;         /* tokens of a window, special ones included; 0: no limit */
+    size_t max_length; /* tokens of a window, special ones included; 0: no limit */
     ft_truncation truncation;
-    bool add_special;          /* put [CLS], [SEP] ... around the texts */
-    bool want_offsets;         /* fill begin and end */
-    bool windows;              /* keep what does not fit as further windows, instead of dropping it */
-    size_t stride;             /* tokens that one window shares with the next; below the text's room in a window */
+    bool add_special;  /* put [CLS], [SEP] ... around the texts */
+    bool want_offsets; /* fill begin and end */
+    bool windows;      /* keep what does not fit as further windows, instead of dropping it */
+    size_t stride;     /* tokens that one window shares with the next; below the text's room in a window */
 } ft_encode_opts;
 
 /* One encoded example. Reused from call to call; start from `ft_encoding x = { 0 }` or init.
  * T tokens in all; window w owns tokens window_at[w] .. window_at[w+1]. Without opts.windows there is one. */
 typedef struct ft_encoding {
-    int32_t *ids;              /* (T) */
-    int32_t *type_ids;         /* (T) 0, or 1 for the second text and its [SEP] */
-    int8_t *sequence;          /* (T) 0 or 1: of the first or second text; -1: added around them */
-    uint32_t *begin, *end;     /* (T) code points of that text, [begin, end); 0, 0 where sequence is -1.
+    int32_t *ids;          /* (T) */
+    int32_t *type_ids;     /* (T) 0, or 1 for the second text and its [SEP] */
+    int8_t *sequence;      /* (T) 0 or 1: of the first or second text; -1: added around them */
+    uint32_t *begin, *end; /* (T) code points of that text, [begin, end); 0, 0 where sequence is -1.
                                   NULL until asked for, and only meaningful then */
-    size_t *window_at;         /* (n_windows + 1) */
-    size_t n, n_windows;       /* T; windows */
-    bool truncated;            /* not all fits into one window */
-    size_t full_length;        /* tokens it would have without max_length */
+    size_t *window_at;     /* (n_windows + 1) */
+    size_t n, n_windows;   /* T; windows */
+    bool truncated;        /* not all fits into one window */
+    size_t full_length;    /* tokens it would have without max_length */
     size_t cap, cap_offsets, cap_windows;
 } ft_encoding;
 
 void ft_encoding_init(ft_encoding *x);
-void ft_encoding_clear(ft_encoding *x);    /* no tokens, memory kept */
+void ft_encoding_clear(ft_encoding *x); /* no tokens, memory kept */
 void ft_encoding_free(ft_encoding *x);
 
 /* Encode a text of len bytes, and a second one (pair NULL: none). Replaces what out holds; after an error out is
@@ -86,7 +86,7 @@ ft_status ft_tokenizer_encode(const ft_tokenizer *t, const char *text, size_t le
                               const ft_encode_opts *opts, ft_encoding *out, ft_err *e);
 
 typedef struct ft_text {
-    const char *data;          /* NULL in pairs: no second text */
+    const char *data; /* NULL in pairs: no second text */
     size_t len;
 } ft_text;
 

@@ -118,7 +118,7 @@ size_t ft_utf8_count(const char *s, size_t n)
 
 /* ==== Classes ==== */
 
-enum { PAGED = 0x30000 };   /* ft_uc_page covers the code points below this, and its own end */
+enum { PAGED = 0x30000 }; /* ft_uc_page covers the code points below this, and its own end */
 
 unsigned ft_uc_class(uint32_t cp)
 {
@@ -128,7 +128,7 @@ unsigned ft_uc_class(uint32_t cp)
         low = ft_uc_page[cp >> 8];
         high = ft_uc_page[(cp >> 8) + 1];
     }
-    while (low < high) {   /* the last run that begins at or before cp */
+    while (low < high) { /* the last run that begins at or before cp */
         const uint32_t mid = (low + high + 1) / 2;
         if (ft_uc_run[mid] >> 8 <= cp)
             low = mid;
@@ -166,14 +166,14 @@ static const struct newer {
     uint32_t first, last;
     int32_t add;
 } newer_lower[] = {
-    { 0x1C89, 0x1C89, 1 },       { 0xA7CB, 0xA7CB, -0xA567 }, { 0xA7CC, 0xA7CC, 1 },       { 0xA7CE, 0xA7CE, 1 },
-    { 0xA7D2, 0xA7D2, 1 },       { 0xA7D4, 0xA7D4, 1 },       { 0xA7DA, 0xA7DA, 1 },       { 0xA7DC, 0xA7DC, -0xA641 },
-    { 0x10D50, 0x10D65, 0x20 },  { 0x16EA0, 0x16EB8, 27 },
+    { 0x1C89, 0x1C89, 1 },      { 0xA7CB, 0xA7CB, -0xA567 }, { 0xA7CC, 0xA7CC, 1 }, { 0xA7CE, 0xA7CE, 1 },
+    { 0xA7D2, 0xA7D2, 1 },      { 0xA7D4, 0xA7D4, 1 },       { 0xA7DA, 0xA7DA, 1 }, { 0xA7DC, 0xA7DC, -0xA641 },
+    { 0x10D50, 0x10D65, 0x20 }, { 0x16EA0, 0x16EB8, 27 },
 };
 
 int ft_uc_lower(uint32_t cp, uint32_t out[2])
 {
-    if (cp == 0x130) {   /* I with a dot above keeps its dot: SpecialCasing.txt */
+    if (cp == 0x130) { /* I with a dot above keeps its dot: SpecialCasing.txt */
         out[0] = 'i';
         out[1] = 0x307;
         return 2;

@@ -12,16 +12,16 @@
 #include "core/err.h"
 
 enum {
-    FT_UC_REMOVE = 1,  /* dropped when text is cleaned: controls, formats, private use, U+FFFD */
-    FT_UC_SPACE = 2,   /* white space (property White_Space) */
-    FT_UC_PUNCT = 4,   /* punctuation: all of ASCII's, else the categories P* */
-    FT_UC_MARK = 8,    /* non-spacing mark (Mn): an accent, once decomposed */
-    FT_UC_CJK = 16,    /* an ideograph, which BERT makes a word of its own */
-    FT_UC_WORD = 32,   /* \w of a regular expression */
-    FT_UC_NFD = 64     /* decomposes canonically, or has a combining class */
+    FT_UC_REMOVE = 1, /* dropped when text is cleaned: controls, formats, private use, U+FFFD */
+    FT_UC_SPACE = 2,  /* white space (property White_Space) */
+    FT_UC_PUNCT = 4,  /* punctuation: all of ASCII's, else the categories P* */
+    FT_UC_MARK = 8,   /* non-spacing mark (Mn): an accent, once decomposed */
+    FT_UC_CJK = 16,   /* an ideograph, which BERT makes a word of its own */
+    FT_UC_WORD = 32,  /* \w of a regular expression */
+    FT_UC_NFD = 64    /* decomposes canonically, or has a combining class */
 };
 
-enum { FT_UC_MAX_DECOMP = 4 };   /* code points of the longest canonical decomposition */
+enum { FT_UC_MAX_DECOMP = 4 }; /* code points of the longest canonical decomposition */
 
 /* Check that n bytes are UTF-8 (no surrogates, nothing overlong). FT_EDATA names the first bad byte, from 0. */
 ft_status ft_utf8_check(const char *s, size_t n, ft_err *e);

@@ -11,16 +11,16 @@
 
 #include "core/buf.h"
 
-enum { FT_VOCAB_MAX_BYTES = 512, FT_VOCAB_MAX_ID = (1 << 24) - 1 };   /* of one token; the greatest id */
+enum { FT_VOCAB_MAX_BYTES = 512, FT_VOCAB_MAX_ID = (1 << 24) - 1 }; /* of one token; the greatest id */
 
 typedef struct ft_vocab_token {
-    uint32_t at, len;   /* in bytes.data */
+    uint32_t at, len; /* in bytes.data */
     int32_t id;
 } ft_vocab_token;
 
 typedef struct ft_vocab_slot {
-    uint32_t tag;   /* upper half of the hash */
-    int32_t token;  /* index into tokens, or -1 */
+    uint32_t tag;  /* upper half of the hash */
+    int32_t token; /* index into tokens, or -1 */
 } ft_vocab_slot;
 
 /* Start from `ft_vocab v = { 0 }`. */
@@ -49,10 +49,7 @@ const char *ft_vocab_token_of(const ft_vocab *v, int32_t id, size_t *len);
 
 /* Hash of no bytes, and of one byte more. */
 #define FT_VOCAB_HASH 0xcbf29ce484222325u
-static inline uint64_t ft_vocab_hash(uint64_t h, char byte)
-{
-    return (h ^ (unsigned char)byte) * 0x100000001b3u;
-}
+static inline uint64_t ft_vocab_hash(uint64_t h, char byte) { return (h ^ (unsigned char)byte) * 0x100000001b3u; }
 
 /* The id of the token a + b, whose hash is h, or -1. */
 int32_t ft_vocab_find(const ft_vocab *v, uint64_t h, const char *a, size_t a_len, const char *b, size_t b_len);

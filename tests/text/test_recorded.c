@@ -166,7 +166,7 @@ static void saved_tokenizers_give_the_same_tokens(void **state)
 
     same_bytes(vocab, DIR "cased/vocab.txt");
     same_bytes(config, DIR "cased/tokenizer_config.json");
-    check_all(json, DIR "cased.tsv");    /* the generated tokenizer.json on its own */
+    check_all(json, DIR "cased.tsv"); /* the generated tokenizer.json on its own */
     ft_remove_tree(dir, &e);
 }
 

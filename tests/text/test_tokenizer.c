@@ -20,10 +20,11 @@
 #define MODEL(vocab)                                                                                                   \
     "{\"type\":\"WordPiece\",\"unk_token\":\"[UNK]\",\"continuing_subword_prefix\":\"##\","                            \
     "\"max_input_chars_per_word\":5,\"vocab\":{" vocab "}}"
-#define BERT "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"          \
-             "\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"           \
-             "\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"[CLS]\",2],\"sep\":[\"[SEP]\",3]},"           \
-             "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true}"
+#define BERT                                                                                                           \
+    "\"normalizer\":{\"type\":\"BertNormalizer\",\"clean_text\":true,\"handle_chinese_chars\":true,"                   \
+    "\"strip_accents\":null,\"lowercase\":true},\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"},"                    \
+    "\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"[CLS]\",2],\"sep\":[\"[SEP]\",3]},"                    \
+    "\"decoder\":{\"type\":\"WordPiece\",\"prefix\":\"##\",\"cleanup\":true}"
 #define SMALL "{" BERT ",\"model\":" MODEL(VOCAB) "}"
 #define ADDED(id, content, single, left, right, normal)                                                                \
     "{\"id\":" id ",\"content\":\"" content "\",\"single_word\":" single ",\"lstrip\":" left ",\"rstrip\":" right      \
@@ -174,14 +175,15 @@ static void special_ids_must_be_in_the_vocabulary(void **state)
 {
     (void)state;
     refused_json("{\"model\":" MODEL(VOCAB) ",\"post_processor\":{\"type\":\"BertProcessing\",\"cls\":[\"x\",9],"
-                 "\"sep\":[\"[SEP]\",3]}}",
+                                            "\"sep\":[\"[SEP]\",3]}}",
                  "id 9 is not in the vocabulary");
-    refused_json("{\"model\":" MODEL(VOCAB) ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
-                 "[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{}}}",
-                 "sequence \"B\"");
-    refused_json("{\"model\":" MODEL(VOCAB) ",\"added_tokens\":[" ADDED("12", "new", "false", "false", "false", "false")
-                 "]}",
-                 "\"new\" has id 12, but the vocabulary makes it 9");
+    refused_json(
+        "{\"model\":" MODEL(VOCAB) ",\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":"
+                                   "[{\"Sequence\":{\"id\":\"B\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{}}}",
+        "sequence \"B\"");
+    refused_json(
+        "{\"model\":" MODEL(VOCAB) ",\"added_tokens\":[" ADDED("12", "new", "false", "false", "false", "false") "]}",
+        "\"new\" has id 12, but the vocabulary makes it 9");
 }
 
 static void old_style_added_tokens_are_refused(void **state)
@@ -313,7 +315,7 @@ static void truncation_follows_its_strategy(void **state)
 
     (void)state;
     expect(t, "a a a a", "b b b b b", o, "2 4 4 3 5 5 3");
-    o.max_length = 8;                                               /* the odd token is the longer text's */
+    o.max_length = 8; /* the odd token is the longer text's */
     expect(t, "a a a a", "b b b b b", o, "2 4 4 3 5 5 5 3");
     expect(t, "a a a a a", "b b b b", o, "2 4 4 4 3 5 5 3");
     expect(t, "a a a a", "b", o, "2 4 4 4 4 3 5 3");
@@ -382,20 +384,22 @@ static void truncation_is_reported(void **state)
 
 static void added_tokens_take_white_space_as_their_flags_say(void **state)
 {
-    ft_tokenizer *t = from_json("{" BERT ",\"added_tokens\":[" ADDED("9", "<L>", "false", "true", "false", "false") ","
-                                ADDED("10", "<R>", "false", "false", "true", "false") ","
-                                ADDED("11", "one", "true", "false", "false", "false") ","
-                                ADDED("12", "[N]", "false", "false", "false", "true") "],\"model\":" MODEL(VOCAB) "}");
+    ft_tokenizer *t =
+        from_json("{" BERT ",\"added_tokens\":[" ADDED("9", "<L>", "false", "true", "false", "false") "," ADDED(
+            "10", "<R>", "false", "false", "true",
+            "false") "," ADDED("11", "one", "true", "false", "false",
+                               "false") "," ADDED("12", "[N]", "false", "false", "false",
+                                                  "true") "],\"model\":" MODEL(VOCAB) "}");
     ft_encoding x = { 0 };
     const ft_encode_opts o = { .want_offsets = true };
 
     (void)state;
     assert_int_equal(ft_tokenizer_encode(t, "a <L> b <R> c", 13, NULL, 0, &o, &x, NULL), FT_OK);
     assert_int_equal(x.n, 5);
-    assert_int_equal(x.begin[1], 1);   /* with the blank before it */
+    assert_int_equal(x.begin[1], 1); /* with the blank before it */
     assert_int_equal(x.end[1], 5);
     assert_int_equal(x.begin[3], 8);
-    assert_int_equal(x.end[3], 12);    /* with the blank after it */
+    assert_int_equal(x.end[3], 12); /* with the blank after it */
     expect(t, "one aone onea a-one", NULL, bare, "11 1 1 4 1 11");
     expect(t, "[n] a[N]b", NULL, bare, "12 4 12 5");
     ft_encoding_free(&x);
@@ -405,11 +409,11 @@ static void added_tokens_take_white_space_as_their_flags_say(void **state)
 static void equal_patterns_are_refused(void **state)
 {
     (void)state;
-    refused_json("{" BERT ",\"added_tokens\":[" ADDED("9", "New", "false", "false", "false", "true") ","
-                 ADDED("10", "new", "false", "false", "false", "true") "],\"model\":" MODEL(VOCAB) "}",
+    refused_json("{" BERT ",\"added_tokens\":[" ADDED("9", "New", "false", "false", "false", "true") "," ADDED(
+                     "10", "new", "false", "false", "false", "true") "],\"model\":" MODEL(VOCAB) "}",
                  "the same when normalised");
-    refused_json("{" BERT ",\"added_tokens\":[" ADDED("9", "\\u0301", "false", "false", "false", "true")
-                 "],\"model\":" MODEL(VOCAB) "}",
+    refused_json("{" BERT ",\"added_tokens\":[" ADDED("9", "\\u0301", "false", "false", "false",
+                                                      "true") "],\"model\":" MODEL(VOCAB) "}",
                  "empty when normalised");
 }
 
@@ -423,7 +427,7 @@ static void decoding_joins_pieces_and_cleans_up(void **state)
 
     (void)state;
     assert_int_equal(ft_tokenizer_decode(t, ids, 8, true, &b, NULL), FT_OK);
-    assert_string_equal(b.data, "[CLS] ab. c [SEP]");   /* not special: they are no added tokens here */
+    assert_string_equal(b.data, "[CLS] ab. c [SEP]"); /* not special: they are no added tokens here */
     ft_buf_free(&b);
     ft_tokenizer_release(t);
 }

@@ -1,0 +1,37 @@
+--- Options about the machine that several commands share, and their application.
+
+local sys = require "ftpipe.core.sys"
+local failure = require "ftpipe.failure"
+
+local machine = {}
+
+---@type ftpipe.option[]
+machine.options = {
+   { name = "threads", arg = "N", type = "integer", min = 1, max = 1024, help = "threads to compute with",
+      default = "one for each processor" },
+   { name = "memory", arg = "SIZE", type = "size", help = "ceiling on memory, for instance 8G; what would go above it fails",
+      default = "none" },
+   { name = "blas", arg = "NAME", choices = { "auto", "openblas", "onednn" },
+      help = "library of matrix products", default = "auto" },
+}
+
+--- A command's own options and these.
+---@param own ftpipe.option[]
+---@return ftpipe.option[]
+function machine.with(own)
+   local all = table.move(own, 1, #own, 1, {})
+   return table.move(machine.options, 1, #machine.options, #all + 1, all)
+end
+
+--- Make them so.
+---@param opts table
+function machine.apply(opts)
+   if opts.threads then sys.threads(opts.threads) end
+   if opts.memory then sys.memory_limit(opts.memory) end
+   if opts.blas then
+      local product, message = sys.product(opts.blas)
+      if not product then failure.raise("usage", message, "`ftpipe doctor` tells what this machine has") end
+   end
+end
+
+return machine

@@ -1,0 +1,43 @@
+--- ftpipe run: evaluate a pipeline file, run its steps, print the report.
+
+local sys = require "ftpipe.core.sys"
+local fs = require "ftpipe.core.fs"
+local machine = require "ftpipe.cli.machine"
+local plan = require "ftpipe.cli.plan"
+
+local run = {
+   summary = "Run a pipeline file, or go on with its interrupted run",
+   usage = "run FILE [--set NAME=VALUE]... [--out DIR] [options]",
+   details = [[
+The results are a directory: model/ (as transformers reads it), report.txt, metrics.json,
+predictions.csv, log.jsonl and plan.json. An interrupted run goes on when the same command is
+typed again. The report goes to standard output, progress to standard error; with --quiet
+only the directory's path is printed.]],
+   options = machine.with {
+      plan.evaluation[1], plan.evaluation[2],
+      { name = "out", arg = "DIR", help = "where results go", default = "runs/NAME/1, 2, ..." },
+      { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, help = "time between checkpoints", default = "60" },
+   },
+}
+
+local function say_where(out)
+   sys.err(("results: %s\n"):format(out))
+   if fs.stat(out .. "/model") == "directory" then sys.err(("to use it: ftpipe predict %s/model \"some text\"\n"):format(out)) end
+end
+
+function run.run(opts, positional)
+   local evaluated = plan.evaluate("run", opts, positional)
+   machine.apply(opts)
+   local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
+   local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
+      checkpoint = opts.checkpoint, command = require("ftpipe.cli").typed() })
+   progress:finish()
+   if opts.quiet then
+      sys.out(result.out .. "\n")
+   else
+      sys.out(result.report)
+      say_where(result.out)
+   end
+end
+
+return run

@@ -1,0 +1,180 @@
+/* ops/activation.c - the activation functions, each an op, with an optional bias added first.
+ *
+ *   y = f(x + bias)
+ *
+ *   in     x (..., C)   bias (C), optional
+ *   out    y, shaped like x
+ *
+ *   gelu       u Phi(u), Phi the normal distribution function (Hendrycks and Gimpel 2016, arXiv:1606.08415)
+ *   gelu_tanh  u (1 + tanh(sqrt(2 / pi) (u + 0.044715 u^3))) / 2, the approximation in the same paper
+ *   silu       u / (1 + exp(-u))
+ *   relu, tanh, sigmoid
+ *
+ * gelu, gelu_tanh and silu keep x and the bias for backward, the others their result.
+ * Without a bias x is one long row, so that its shape does not matter.
+ */
+#include <string.h>
+
+#include "ops/blocks.h"
+#include "ops/ops.h"
+#include "ops/vmath.h"
+
+enum { GELU, GELU_TANH, SILU, RELU, TANH, SIGMOID };
+
+#define PIECE 4096     /* numbers per task where there is no bias */
+#define ROOT_2_PI 0.79788456f
+#define CUBE 0.044715f
+
+static inline __attribute__((always_inline)) float value(const int kind, float u)
+{
+    switch (kind) {
+    case GELU: return u * ft_normal_cdf(u);
+    case GELU_TANH: return 0.5f * u * (1.0f + ft_tanhf(ROOT_2_PI * (u + CUBE * u * u * u)));
+    case SILU: return u * ft_sigmoidf(u);
+    case RELU: return u < 0.0f ? 0.0f : u;
+    case TANH: return ft_tanhf(u);
+    default: return ft_sigmoidf(u);
+    }
+}
+
+/* df/du, from u for the first three and from y = f(u) for the others. */
+static inline __attribute__((always_inline)) float slope(const int kind, float u)
+{
+    switch (kind) {
+    case GELU: return ft_normal_cdf(u) + u * ft_normal_pdf(u);
+    case GELU_TANH: {
+        const float t = ft_tanhf(ROOT_2_PI * (u + CUBE * u * u * u));
+        return 0.5f * (1.0f + t) + 0.5f * u * (1.0f - t * t) * (ROOT_2_PI * (1.0f + 3.0f * CUBE * u * u));
+    }
+    case SILU: {
+        const float s = ft_sigmoidf(u);
+        return s + u * s * (1.0f - s);
+    }
+    case RELU: return u > 0.0f ? 1.0f : 0.0f;
+    case TANH: return 1.0f - u * u;
+    default: return u * (1.0f - u);
+    }
+}
+
+static inline int keeps_x(int kind) { return kind <= SILU; }
+
+static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
+{
+    const ft_shape *x = &c->in[0]->shape, *bias = c->n_in > 1 && c->in[1] ? &c->in[1]->shape : NULL;
+    char a[96], b[96];
+
+    if (bias && (x->rank < 1 || bias->rank != 1 || bias->dim[0] != x->dim[x->rank - 1]))
+        return ft_fail(e, FT_ESHAPE, "%s: want a bias as long as the last axis of x, got x %s and bias %s", c->op->name,
+                       ft_shape_text(x, a), ft_shape_text(bias, b));
+    s->dtype = FT_F32;
+    s->shape = *x;
+    if (bias && bias->dim[0] > 0)
+        s->work_backward = sizeof(float) * (size_t)(ft_block_count(ft_shape_count(x) / bias->dim[0]) * bias->dim[0]);
+    s->flops = 16.0 * (double)ft_shape_count(x);
+    s->bytes = 8.0 * (double)ft_shape_count(x);
+    return FT_OK;
+}
+
+static inline __attribute__((always_inline)) void forward_row(const int kind, int64_t n, const float *x,
+                                                              const float *bias, float *y)
+{
+    if (bias) {
+        /* hot */
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = value(kind, x[i] + bias[i]);
+    } else {
+        /* hot */
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) y[i] = value(kind, x[i]);
+    }
+}
+
+/* from: x, or y. dx and d_bias may be NULL; d_bias is added to. */
+static inline __attribute__((always_inline)) void backward_row(const int kind, int64_t n, const float *from,
+                                                               const float *bias, const float *dy, int add, float *dx,
+                                                               float *d_bias)
+{
+    float g[FT_SEGMENT];
+
+    for (int64_t first = 0; first < n; first += FT_SEGMENT) {
+        const int64_t m = ft_least(FT_SEGMENT, n - first);
+        const float *u = from + first, *d = dy + first;
+        float *to = dx && !add ? dx + first : g;
+        if (bias && keeps_x(kind)) {
+            const float *b = bias + first;
+            /* hot */
+#pragma omp simd
+            for (int64_t i = 0; i < m; i++) to[i] = d[i] * slope(kind, u[i] + b[i]);
+        } else {
+            /* hot */
+#pragma omp simd
+            for (int64_t i = 0; i < m; i++) to[i] = d[i] * slope(kind, u[i]);
+        }
+        if (dx && add) {
+            float *sum = dx + first;
+            /* hot */
+#pragma omp simd
+            for (int64_t i = 0; i < m; i++) sum[i] += g[i];
+        }
+        if (d_bias) {
+            float *sum = d_bias + first;
+            /* hot */
+#pragma omp simd
+            for (int64_t i = 0; i < m; i++) sum[i] += to[i];
+        }
+    }
+}
+
+static inline __attribute__((always_inline)) void forward(const int kind, const ft_op_call *c)
+{
+    const int64_t n = ft_shape_count(&c->out->shape);
+    const float *bias = c->n_in > 1 && c->in[1] ? c->in[1]->data : NULL, *x = c->in[0]->data;
+    const int64_t C = bias ? c->in[1]->shape.dim[0] : PIECE;
+    float *y = c->out->data;
+
+#pragma omp parallel for schedule(static) if (n > FT_WORTH)
+    for (int64_t i = 0; i < n; i += C) forward_row(kind, ft_least(C, n - i), x + i, bias, y + i);
+}
+
+static inline __attribute__((always_inline)) void backward(const int kind, const ft_op_call *c)
+{
+    const int64_t n = ft_shape_count(&c->d_out->shape);
+    const int has_bias = c->n_in > 1 && c->in[1];
+    const int64_t C = has_bias ? c->in[1]->shape.dim[0] : PIECE, R = n > 0 ? (n + C - 1) / C : 0;
+    const int64_t rows = ft_block_rows(R), blocks = ft_block_count(R);
+    const float *from = keeps_x(kind) ? c->in[0]->data : c->out->data, *dy = c->d_out->data;
+    const float *bias = has_bias && keeps_x(kind) ? c->in[1]->data : NULL;
+    float *dx = c->d_in[0] ? c->d_in[0]->data : NULL, *part = has_bias && c->d_in[1] ? c->work : NULL;
+
+    if (!dx && !part) return;
+#pragma omp parallel for schedule(static) if (n > FT_WORTH)
+    for (int64_t b = 0; b < blocks; b++) {
+        float *d_bias = part ? part + b * C : NULL;
+        if (d_bias) memset(d_bias, 0, sizeof(float) * (size_t)C);
+        for (int64_t r = b * rows, last = ft_least(R, (b + 1) * rows); r < last; r++)
+            backward_row(kind, ft_least(C, n - r * C), from + r * C, bias, dy + r * C, c->add[0], dx ? dx + r * C : NULL,
+                         d_bias);
+    }
+    if (part) ft_block_fold(part, blocks, C, C, c->add[1], c->d_in[1]->data);
+}
+
+#define ACTIVATION(NAME, KIND, KEEPS_IN, KEEPS_OUT)                                                                    \
+    static void NAME##_forward(const ft_op_call *c) { forward(KIND, c); }                                              \
+    static void NAME##_backward(const ft_op_call *c) { backward(KIND, c); }                                            \
+    const ft_op FT_OP(NAME) = {                                                                                        \
+        .name = #NAME,                                                                                                 \
+        .min_in = 1,                                                                                                   \
+        .max_in = 2,                                                                                                   \
+        .keeps_in = KEEPS_IN,                                                                                          \
+        .keeps_out = KEEPS_OUT,                                                                                        \
+        .infer = infer,                                                                                                \
+        .forward = NAME##_forward,                                                                                     \
+        .backward = NAME##_backward,                                                                                   \
+    }
+
+ACTIVATION(gelu, GELU, 3, 0);
+ACTIVATION(gelu_tanh, GELU_TANH, 3, 0);
+ACTIVATION(silu, SILU, 3, 0);
+ACTIVATION(relu, RELU, 0, 1);
+ACTIVATION(tanh, TANH, 0, 1);
+ACTIVATION(sigmoid, SIGMOID, 0, 1);

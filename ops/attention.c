@@ -1,0 +1,388 @@
+/* ops/attention.c - multi-head attention of every row over its own tokens (Vaswani et al. 2017, arXiv:1706.03762).
+ *
+ *   S = scale * Q K^T     P = softmax(S)     ctx = dropout(P) V          for each row and head
+ *
+ *   in     qkv (T,3H): queries, keys and values side by side, each heads x d
+ *   attr   i[0] heads   f[0] scale, 0 means 1 / sqrt(d)   f[1] dropout on P   rows
+ *          i[1] how far to each side a token sees, 0 means everywhere
+ *   out    ctx (T,H)
+ *   saved  lse (T,heads): log of the sum of exp(S) over each query's keys
+ *
+ * S and P never leave the cache: they exist for a few queries of one head at a time, in a workspace per thread.
+ * Backward makes P again from lse, and needs the sum over keys of P dP only as delta = sum_c d_ctx * ctx
+ * (Dao 2023, arXiv:2307.08691, without its split of the softmax over keys, since a row of S fits the cache).
+ * One task is one head of one row, so nothing is shared between threads and all sums have a fixed order.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "ops/blocks.h"
+#include "ops/ops.h"
+#include "ops/philox.h"
+#include "ops/tile.h"
+#include "ops/vmath.h"
+
+#define SHORT 192          /* tokens up to which forward takes many queries at once */
+#define MANY 48            /* queries at once */
+#define FEW 24
+#define KEYS 128           /* keys at once in backward; whole Philox blocks and vectors */
+
+typedef uint16_t ft_vh __attribute__((vector_size(2 * FT_LANES), aligned(2), may_alias));
+
+/* One head of one row, and where a thread keeps what it needs for it. */
+typedef struct head {
+    int64_t heads, H, d, width;      /* width: d rounded up to whole vectors */
+    int64_t index, first, L;         /* head; first token and length of the row */
+    int64_t padded, ld;              /* L rounded up; distance of rows of L numbers */
+    int64_t reach;                   /* i[1] */
+    float scale;
+    ft_dropout p;
+    uint32_t where, example;
+    float *q, *k, *kt, *v, *vt, *g, *dq, *dk, *dv, *s, *ds, *delta;
+    ft_draw *draw;
+} head;
+
+static int64_t pad(int64_t L) { return ft_round_up(L, FT_LANES > 8 ? FT_LANES : 8); }
+/* One vector more than needed: a power of two would send all rows to the same sets of the cache. */
+static int64_t distance(int64_t L) { return pad(L) + FT_LANES; }
+static int64_t tile_numbers(int64_t L) { return ft_most(MANY * distance(ft_least(L, SHORT)), FEW * distance(L)); }
+
+/* Hand out `n` numbers of a slice, or only count them. */
+static float *carve(char *base, size_t *used, int64_t n)
+{
+    float *p = base ? (float *)(base + *used) : NULL;
+    *used += (size_t)ft_round_up(n * (int64_t)sizeof(float), 64);
+    return p;
+}
+
+static size_t carve_forward(head *h, char *base, int64_t L)
+{
+    const int64_t w = h->width;
+    size_t used = 0;
+
+    h->q = carve(base, &used, L * w);
+    h->k = carve(base, &used, pad(L) * w);
+    h->kt = carve(base, &used, w * distance(L));
+    h->v = carve(base, &used, L * w);
+    h->s = carve(base, &used, tile_numbers(L));
+    h->dq = carve(base, &used, MANY * w);
+    h->draw = (ft_draw *)(void *)carve(base, &used, FT_DRAW_ROOM(tile_numbers(L) / 8) / 2);
+    return used;
+}
+
+static size_t carve_backward(head *h, char *base, int64_t L)
+{
+    const int64_t w = h->width;
+    size_t used = 0;
+
+    h->q = carve(base, &used, L * w);
+    h->k = carve(base, &used, pad(L) * w);
+    h->kt = carve(base, &used, w * distance(L));
+    h->vt = carve(base, &used, w * distance(L));
+    h->g = carve(base, &used, L * w);
+    h->dq = carve(base, &used, L * w);
+    h->dk = carve(base, &used, L * w);
+    h->dv = carve(base, &used, pad(L) * w);
+    h->s = carve(base, &used, MANY * distance(KEYS));
+    h->ds = carve(base, &used, MANY * distance(KEYS));
+    h->delta = carve(base, &used, L);
+    h->draw = (ft_draw *)(void *)carve(base, &used, FT_DRAW_ROOM(MANY * KEYS / 8) / 2);
+    return used;
+}
+
+static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
+{
+    const ft_shape *x = &c->in[0]->shape;
+    const ft_ragged *rows = c->attr.rows;
+    const int64_t heads = c->attr.i[0];
+    char a[96];
+
+    if (!rows) return ft_fail(e, FT_EUSAGE, "attention: the rows of the batch are not given");
+    if (x->rank != 2 || x->dim[0] != rows->n_tokens)
+        return ft_fail(e, FT_ESHAPE, "attention: want qkv (%d,3H), got %s", rows->n_tokens, ft_shape_text(x, a));
+    if (heads < 1 || x->dim[1] < 3 * heads || x->dim[1] % (3 * heads) != 0)
+        return ft_fail(e, FT_ESHAPE, "attention: the last axis of qkv %s is not 3 x %lld heads x a whole number",
+                       ft_shape_text(x, a), (long long)heads);
+    if (c->attr.i[1] < 0) return ft_fail(e, FT_EUSAGE, "attention: a window of %lld tokens", (long long)c->attr.i[1]);
+    if (ft_dropout_check("attention", &c->attr, c->attr.f[1], x->dim[0], e)) return e ? e->code : FT_EUSAGE;
+
+    const int64_t H = x->dim[1] / 3;
+    head h = { .width = ft_round_up(H / heads, FT_LANES) };
+    s->dtype = FT_F32;
+    s->shape = ft_shape_of(2, x->dim[0], H, 0, 0);
+    s->saved_dtype[0] = FT_F32;
+    s->saved[0] = ft_shape_of(2, x->dim[0], heads, 0, 0);
+    s->work_forward = (size_t)ft_slices() * carve_forward(&h, NULL, rows->max_len);
+    s->work_backward = (size_t)ft_slices() * carve_backward(&h, NULL, rows->max_len);
+    for (int32_t b = 0; b < rows->n_rows; b++) {
+        const double L = rows->offsets[b + 1] - rows->offsets[b];
+        s->flops += 4.0 * L * L * (double)H;
+    }
+    s->bytes = 16.0 * (double)(x->dim[0] * H);
+    return FT_OK;
+}
+
+/* ==== Packing ==== */
+
+/* to (n,width) = scale * from (n,d); columns from d and rows from n to `rows` become zero. */
+static void pack(const head *h, const float *from, int64_t ld, int64_t n, int64_t rows, float scale, float *to)
+{
+    const int64_t d = h->d, w = h->width;
+
+    for (int64_t i = 0; i < n; i++, from += ld, to += w) {
+        /* hot */
+#pragma omp simd
+        for (int64_t c = 0; c < d; c++) to[c] = from[c] * scale;
+        for (int64_t c = d; c < w; c++) to[c] = 0.0f;
+    }
+    memset(to, 0, sizeof(float) * (size_t)((rows - n) * w));
+}
+
+/* to (n,d) [+]= scale * from (n,width) */
+static void unpack(const head *h, const float *from, int64_t n, float scale, int add, float *to, int64_t ld)
+{
+    const int64_t d = h->d, w = h->width;
+
+    for (int64_t i = 0; i < n; i++, from += w, to += ld) {
+        if (add) {
+            /* hot */
+#pragma omp simd
+            for (int64_t c = 0; c < d; c++) to[c] += from[c] * scale;
+        } else {
+            /* hot */
+#pragma omp simd
+            for (int64_t c = 0; c < d; c++) to[c] = from[c] * scale;
+        }
+    }
+}
+
+/* to (width,ld) = transpose of from (padded,width) */
+static void turn(const head *h, const float *from, float *to)
+{
+    for (int64_t i = 0; i < h->padded; i += FT_LANES)
+        for (int64_t c = 0; c < h->width; c += FT_LANES)
+            ft_tile_transpose(from + i * h->width + c, h->width, to + c * h->ld + i, h->ld);
+}
+
+static void pack_inputs(const head *h, const float *qkv, float *v)
+{
+    const float *x = qkv + h->first * 3 * h->H + h->index * h->d;
+
+    pack(h, x, 3 * h->H, h->L, h->L, h->scale, h->q);
+    pack(h, x + h->H, 3 * h->H, h->L, h->padded, 1.0f, h->k);
+    pack(h, x + 2 * h->H, 3 * h->H, h->L, v == h->v ? h->L : h->padded, 1.0f, v);
+    turn(h, h->k, h->kt);
+}
+
+/* ==== One tile ==== */
+
+/* What query i does not see becomes minus infinity, in s, which starts at key `from` and has n keys. */
+static void hide(const head *h, int64_t i, int64_t from, int64_t n, float *s)
+{
+    const int64_t low = ft_least(ft_most(i - h->reach - from, 0), n);
+    const int64_t high = ft_most(ft_least(i + h->reach + 1 - from, n), 0);
+
+    if (!h->reach) return;
+    for (int64_t j = 0; j < low; j++) s[j] = -INFINITY;
+    for (int64_t j = high; j < n; j++) s[j] = -INFINITY;
+}
+
+/* s (padded) = exp(s - largest); returns the sum, whose logarithm plus the largest is lse. */
+static float exp_row(int64_t n, float *s, float *largest)
+{
+    ft_vf most = *(const ft_vf *)s, sum = { 0 };
+
+    for (int64_t j = FT_LANES; j < n; j += FT_LANES) most = ft_vmax(*(const ft_vf *)(s + j), most);
+    *largest = ft_vlargest(most);
+    for (int64_t j = 0; j < n; j += FT_LANES) {
+        const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - *largest);
+        *(ft_vf *)(s + j) = y;
+        sum += y;
+    }
+    return ft_vsum(sum);
+}
+
+static inline ft_vi kept(const ft_draw *draw, int32_t threshold)
+{
+    return (ft_vi)(__builtin_convertvector(*(const ft_vh *)draw, ft_vi) >= threshold);
+}
+
+static void drop_row(int64_t n, const ft_draw *draw, int32_t threshold, float *s)
+{
+    for (int64_t j = 0; j < n; j += FT_LANES)
+        *(ft_vi *)(s + j) = kept(draw + j, threshold) & *(const ft_vi *)(s + j);
+}
+
+/* From S and d(dropped P) to dropped P (in s) and dS (in ds), for one query. */
+static void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, float lse, float delta, float *s, float *ds)
+{
+    const int32_t threshold = (int32_t)p->threshold;
+    const float scale = p->scale;
+
+    if (!threshold) {
+        for (int64_t j = 0; j < n; j += FT_LANES) {
+            const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - lse);
+            *(ft_vf *)(s + j) = y;
+            *(ft_vf *)(ds + j) = y * (*(const ft_vf *)(ds + j) - delta);
+        }
+        return;
+    }
+    for (int64_t j = 0; j < n; j += FT_LANES) {
+        const ft_vi keep = kept(draw + j, threshold);
+        const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - lse);
+        const ft_vf dp = (ft_vf)(keep & *(const ft_vi *)(ds + j)) * scale;
+        *(ft_vf *)(s + j) = (ft_vf)(keep & (ft_vi)y) * scale;
+        *(ft_vf *)(ds + j) = y * (dp - delta);
+    }
+}
+
+/* ==== One head of one row ==== */
+
+static void forward_tile(const head *h, int64_t q0, int64_t n, float *ctx, float *lse)
+{
+    const uint32_t block = (uint32_t)h->index << 16;
+
+    ft_tile_product(0, n, h->padded, h->d, h->q + q0 * h->width, h->width, h->kt, h->ld, 0, h->s, h->ld);
+    if (h->p.threshold)
+        ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
+    for (int64_t i = 0; i < n; i++) {
+        float *s = h->s + i * h->ld, largest;
+        for (int64_t j = h->L; j < h->padded; j++) s[j] = -INFINITY;
+        hide(h, q0 + i, 0, h->L, s);
+        const float sum = exp_row(h->padded, s, &largest);
+        if (lse) lse[i * h->heads] = largest + logf(sum);
+        if (h->p.threshold) drop_row(h->padded, h->draw + i * h->padded, (int32_t)h->p.threshold, s);
+        s[h->padded] = h->p.scale / sum;
+    }
+    ft_tile_product(0, n, h->width, h->L, h->s, h->ld, h->v, h->width, 0, h->dq, h->width);
+    for (int64_t i = 0; i < n; i++)
+        unpack(h, h->dq + i * h->width, 1, h->s[i * h->ld + h->padded], 0, ctx + i * h->H, h->H);
+}
+
+static void forward_head(const head *h, const float *qkv, float *out, float *lse)
+{
+    const int64_t step = h->L <= SHORT ? MANY : FEW;
+
+    pack_inputs(h, qkv, h->v);
+    for (int64_t q = 0; q < h->L; q += step) {
+        const int64_t t = h->first + q;
+        forward_tile(h, q, ft_least(step, h->L - q), out + t * h->H + h->index * h->d,
+                     lse ? lse + t * h->heads + h->index : NULL);
+    }
+}
+
+/* delta[i] = sum_c d_ctx[i,c] * ctx[i,c] */
+static void make_delta(const head *h, const float *d_out, const float *out)
+{
+    for (int64_t i = 0; i < h->L; i++) {
+        const float *g = d_out + i * h->H, *y = out + i * h->H;
+        float sum = 0.0f;
+        /* hot */
+#pragma omp simd reduction(+ : sum)
+        for (int64_t c = 0; c < h->d; c++) sum += g[c] * y[c];
+        h->delta[i] = sum;
+    }
+}
+
+/* Queries q0 .. q0+m with keys k0 .. k0+n. */
+static void backward_tile(const head *h, int64_t q0, int64_t m, int64_t k0, int64_t n, const float *lse)
+{
+    const int64_t w = h->width, wide = pad(n), ld = distance(n);
+    const uint32_t block = (uint32_t)h->index << 16 | (uint32_t)(k0 / 8);
+
+    ft_tile_product(0, m, wide, h->d, h->q + q0 * w, w, h->kt + k0, h->ld, 0, h->s, ld);
+    ft_tile_product(0, m, wide, h->d, h->g + q0 * w, w, h->vt + k0, h->ld, 0, h->ds, ld);
+    if (h->p.threshold) ft_draw_grid(&h->p, block, wide / 8, h->where + (uint32_t)q0, m, h->example, h->draw);
+    for (int64_t i = 0; i < m; i++) {
+        hide(h, q0 + i, k0, n, h->s + i * ld);
+        gradient_row(&h->p, wide, h->draw + i * wide, lse[(q0 + i) * h->heads], h->delta[q0 + i], h->s + i * ld,
+                     h->ds + i * ld);
+    }
+    ft_tile_product(1, n, w, m, h->s, ld, h->g + q0 * w, w, q0 > 0, h->dv + k0 * w, w);
+    ft_tile_product(1, n, w, m, h->ds, ld, h->q + q0 * w, w, q0 > 0, h->dk + k0 * w, w);
+    ft_tile_product(0, m, w, n, h->ds, ld, h->k + k0 * w, w, k0 > 0, h->dq + q0 * w, w);
+}
+
+static void backward_head(const head *h, const ft_op_call *c)
+{
+    const int64_t at = h->first * h->H + h->index * h->d;
+    const float *d_out = (const float *)c->d_out->data + at, *out = (const float *)c->out->data + at;
+    const float *lse = (const float *)c->saved[0]->data + h->first * h->heads + h->index;
+    float *d_in = (float *)c->d_in[0]->data + h->first * 3 * h->H + h->index * h->d;
+
+    pack_inputs(h, c->in[0]->data, h->dv);
+    turn(h, h->dv, h->vt);
+    pack(h, d_out, h->H, h->L, h->L, 1.0f, h->g);
+    make_delta(h, d_out, out);
+    for (int64_t k = 0; k < h->L; k += KEYS)
+        for (int64_t q = 0; q < h->L; q += MANY)
+            backward_tile(h, q, ft_least(MANY, h->L - q), k, ft_least(KEYS, h->L - k), lse);
+    unpack(h, h->dq, h->L, h->scale, c->add[0], d_in, 3 * h->H);
+    unpack(h, h->dk, h->L, 1.0f, c->add[0], d_in + h->H, 3 * h->H);
+    unpack(h, h->dv, h->L, 1.0f, c->add[0], d_in + 2 * h->H, 3 * h->H);
+}
+
+/* ==== All ==== */
+
+static head head_of(const ft_op_call *c, int64_t columns)
+{
+    const int64_t heads = c->attr.i[0], H = columns, d = H / heads;
+
+    return (head){ .heads = heads, .H = H, .d = d, .width = ft_round_up(d, FT_LANES), .reach = c->attr.i[1],
+                   .scale = c->attr.f[0] > 0 ? (float)c->attr.f[0] : 1.0f / sqrtf((float)d),
+                   .p = ft_dropout_of(&c->attr, c->attr.f[1]) };
+}
+
+/* Task k: head k % heads of row k / heads. 0 if the row is empty. */
+static int head_at(head *h, const ft_ragged *rows, int64_t k)
+{
+    const int64_t b = k / h->heads;
+
+    h->index = k % h->heads;
+    h->first = rows->offsets[b];
+    h->L = rows->offsets[b + 1] - rows->offsets[b];
+    h->padded = pad(h->L);
+    h->ld = distance(h->L);
+    h->where = (uint32_t)rows->window[b] << 16;
+    h->example = (uint32_t)rows->example[b];
+    return h->L > 0;
+}
+
+static void forward(const ft_op_call *c)
+{
+    const ft_ragged *rows = c->attr.rows;
+    const int64_t tasks = rows->n_rows * c->attr.i[0];
+
+#pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
+    {
+        head h = head_of(c, c->out->shape.dim[1]);
+        const size_t slice = carve_forward(&h, NULL, rows->max_len);
+        if (tasks) carve_forward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
+#pragma omp for schedule(dynamic, 2)
+        for (int64_t k = 0; k < tasks; k++)
+            if (head_at(&h, rows, k))
+                forward_head(&h, c->in[0]->data, c->out->data, c->saved[0] ? c->saved[0]->data : NULL);
+    }
+}
+
+static void backward(const ft_op_call *c)
+{
+    const ft_ragged *rows = c->attr.rows;
+    const int64_t tasks = rows->n_rows * c->attr.i[0];
+
+    if (!c->d_in[0]) return;
+#pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
+    {
+        head h = head_of(c, c->d_out->shape.dim[1]);
+        const size_t slice = carve_backward(&h, NULL, rows->max_len);
+        if (tasks) carve_backward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
+#pragma omp for schedule(dynamic, 2)
+        for (int64_t k = 0; k < tasks; k++)
+            if (head_at(&h, rows, k)) backward_head(&h, c);
+    }
+}
+
+const ft_op FT_OP(attention) = {
+    .name = "attention", .min_in = 1, .max_in = 1, .keeps_in = 1, .keeps_out = 1,
+    .infer = infer, .forward = forward, .backward = backward,
+};

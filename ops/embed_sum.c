@@ -1,0 +1,107 @@
+/* ops/embed_sum.c - rows looked up in up to three tables and added: words, positions, token types.
+ *
+ *   y[t,h] = sum_n table_n[ids_n[t],h]
+ *
+ *   in     ids0 i32 (T)   table0 (V0,H)   and optionally ids1, table1 and ids2, table2
+ *   out    y (T,H)
+ *
+ * Backward adds rows of dy to rows of the tables. Tasks are stripes of channels, each of which walks over all
+ * tokens in order: no two threads meet, and bits do not depend on their number.
+ */
+#include <string.h>
+
+#include "ops/blocks.h"
+#include "ops/ops.h"
+
+#define STRIPE 64     /* channels: four cache lines */
+#define ZEROS 65536   /* numbers cleared per task */
+
+static ft_status check_ids(const ft_op_call *c, int n, ft_err *e)
+{
+    const ft_tensor *ids = c->in[2 * n];
+    const int64_t T = ids->shape.dim[0], V = c->in[2 * n + 1]->shape.dim[0];
+    const int32_t *id = ids->data;
+
+    for (int64_t t = 0; id && t < T; t++)
+        if (id[t] < 0 || id[t] >= V)
+            return ft_fail(e, FT_EUSAGE, "embed_sum: id %d of token %lld is not in table %d, which has %lld rows", id[t],
+                           (long long)t, n, (long long)V);
+    return FT_OK;
+}
+
+static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
+{
+    const int tables = c->n_in / 2;
+    const ft_shape *ids0 = &c->in[0]->shape, *table0 = &c->in[1]->shape;
+    char a[96], b[96];
+
+    if (c->n_in % 2 != 0) return ft_fail(e, FT_EUSAGE, "embed_sum: want pairs of ids and tables, got %d inputs", c->n_in);
+    for (int n = 0; n < tables; n++) {
+        const ft_shape *ids = &c->in[2 * n]->shape, *table = &c->in[2 * n + 1]->shape;
+        if (c->in[2 * n]->dtype != FT_I32 || ids->rank != 1 || ids->dim[0] != ids0->dim[0] || table->rank != 2 ||
+            table->dim[1] != table0->dim[1])
+            return ft_fail(e, FT_ESHAPE, "embed_sum: want i32 ids (T) and a table (V,H) of equal T and H each, got %s %s and %s",
+                           ft_dtype_name(c->in[2 * n]->dtype), ft_shape_text(ids, a), ft_shape_text(table, b));
+        if (check_ids(c, n, e)) return e ? e->code : FT_EUSAGE;
+    }
+    s->dtype = FT_F32;
+    s->shape = ft_shape_of(2, ids0->dim[0], table0->dim[1], 0, 0);
+    s->flops = (double)tables * (double)ft_shape_count(&s->shape);
+    s->bytes = 4.0 * (1 + tables) * (double)ft_shape_count(&s->shape);
+    return FT_OK;
+}
+
+static void add_row(float *restrict to, const float *restrict from, int64_t n)
+{
+    /* hot */
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) to[i] += from[i];
+}
+
+static const float *row_of(const ft_op_call *c, int n, int64_t t, int64_t H)
+{
+    return (const float *)c->in[2 * n + 1]->data + ((const int32_t *)c->in[2 * n]->data)[t] * H;
+}
+
+static void forward(const ft_op_call *c)
+{
+    const int64_t T = c->out->shape.dim[0], H = c->out->shape.dim[1];
+
+#pragma omp parallel for schedule(static) if (T * H > FT_WORTH)
+    for (int64_t t = 0; t < T; t++) {
+        float *y = (float *)c->out->data + t * H;
+        memcpy(y, row_of(c, 0, t, H), sizeof(float) * (size_t)H);
+        for (int n = 1; n < c->n_in / 2; n++) add_row(y, row_of(c, n, t, H), H);
+    }
+}
+
+static void clear(float *x, int64_t n)
+{
+#pragma omp parallel for schedule(static) if (n > ZEROS)
+    for (int64_t i = 0; i < n; i += ZEROS) memset(x + i, 0, sizeof(float) * (size_t)ft_least(ZEROS, n - i));
+}
+
+static void scatter(const float *dy, const int32_t *id, int64_t T, int64_t H, float *to)
+{
+#pragma omp parallel for schedule(static) if (T * H > FT_WORTH)
+    for (int64_t first = 0; first < H; first += STRIPE) {
+        const int64_t n = ft_least(STRIPE, H - first);
+        for (int64_t t = 0; t < T; t++) add_row(to + id[t] * H + first, dy + t * H + first, n);
+    }
+}
+
+static void backward(const ft_op_call *c)
+{
+    const int64_t T = c->d_out->shape.dim[0], H = c->d_out->shape.dim[1];
+
+    for (int i = 1; i < c->n_in; i += 2) {
+        if (!c->d_in[i]) continue;
+        if (!c->add[i]) clear(c->d_in[i]->data, ft_shape_count(&c->d_in[i]->shape));
+        scatter(c->d_out->data, c->in[i - 1]->data, T, H, c->d_in[i]->data);
+    }
+}
+
+const ft_op FT_OP(embed_sum) = {
+    .name = "embed_sum", .min_in = 2, .max_in = 6, .keeps_in = 1u | 4u | 16u, .no_grad = 1u | 4u | 16u,
+    .infer = infer, .forward = forward, .backward = backward,
+};

@@ -1,0 +1,86 @@
+-- tests/demo/make.lua - writes a tiny random encoder and labelled sentences: ftpipe lua tests/demo/make.lua DIR
+--
+-- For demonstrations and tests of the whole job where no pre-trained model is at hand. The sentences are put together
+-- from word lists, so a model can learn them in seconds; scores on them mean nothing.
+
+local bert = require "ftpipe.arch.bert"
+local data = require "ftpipe.core.data"
+local fs = require "ftpipe.core.fs"
+local json = require "ftpipe.core.json"
+local nn = require "ftpipe.nn"
+local param = require "ftpipe.core.param"
+local store = require "ftpipe.core.store"
+local sys = require "ftpipe.core.sys"
+
+local dir = assert(arg and arg[1], "usage: ftpipe lua tests/demo/make.lua DIR [ROWS]")
+local rows = tonumber(arg[2]) or 600
+
+local things = { "kettle", "lamp", "backpack", "keyboard", "blender", "tent", "chair", "radio", "camera", "jacket" }
+local parts = { "handle", "battery", "fabric", "button", "colour", "sound", "finish", "cable", "size", "weight" }
+local good = { "superb", "sturdy", "reliable", "lovely", "quick", "comfortable", "bright", "excellent" }
+local bad = { "flimsy", "broken", "useless", "noisy", "slow", "cheap", "faulty", "dreadful" }
+local frame = { "the", "of", "this", "is", "and", "my", "was", "bought", "i", "for", "a", "friend", "week", "last", "feels", ".", "," }
+
+-- ==== Encoder ====
+
+local vocab = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" }
+for _, list in ipairs { things, parts, good, bad, frame } do
+   for _, word in ipairs(list) do vocab[#vocab + 1] = word end
+end
+
+local config = { model_type = "bert", vocab_size = #vocab, hidden_size = 32, num_hidden_layers = 2, num_attention_heads = 4,
+   intermediate_size = 64, max_position_embeddings = 64, type_vocab_size = 2, hidden_act = "gelu", hidden_dropout_prob = 0.1,
+   attention_probs_dropout_prob = 0.1, layer_norm_eps = 1e-12, initializer_range = 0.1 }
+
+local function write(path, bytes) assert(fs.write(path, bytes)) end
+
+local function write_encoder(out)
+   assert(fs.mkdirs(out))
+   local set, tensors = param.set(), {}
+   local tree, d = bert.build(config, true)
+   local names = bert.weights(d)
+   for _, p in ipairs(nn.bind(tree, set, "encoder", 7)) do
+      local theirs, t = names[p:name()], p:tensor()
+      local shape = t:shape()
+      shape[1] = shape[1] // #theirs
+      for i, name in ipairs(theirs) do tensors[name] = t:view((i - 1) * (t:count() // #theirs) + 1, shape) end
+   end
+   assert(store.write(out .. "/model.safetensors", tensors, { format = "pt" }))
+   write(out .. "/config.json", json.encode(config) .. "\n")
+   write(out .. "/vocab.txt", table.concat(vocab, "\n") .. "\n")
+   write(out .. "/tokenizer_config.json", json.encode { do_lower_case = true, model_max_length = 64 } .. "\n")
+end
+
+-- ==== Reviews ====
+
+local drawn = 0
+local function pick(list)
+   drawn = drawn + 1
+   return list[sys.random(11, "demo", drawn, #list) + 1]
+end
+
+local patterns = {
+   function(w) return ("the %s of this %s is %s."):format(pick(parts), pick(things), w()) end,
+   function(w) return ("i bought this %s last week and the %s feels %s."):format(pick(things), pick(parts), w()) end,
+   function(w) return ("my %s was %s, the %s is %s and %s."):format(pick(things), w(), pick(parts), w(), w()) end,
+   function(w) return ("bought for a friend, the %s is %s."):format(pick(things), w()) end,
+}
+
+local function write_reviews(path)
+   local w = assert(data.create(path, "csv", { "text", "label" }))
+   local seen, n = {}, 0
+   while n < rows do
+      local label = n % 2 == 0 and "pos" or "neg"
+      local text = pick(patterns)(function() return pick(label == "pos" and good or bad) end)
+      if not seen[text] then
+         seen[text] = true
+         n = n + 1
+         assert(w:row(text, label))
+      end
+   end
+   assert(w:commit())
+end
+
+write_encoder(dir .. "/encoder")
+write_reviews(dir .. "/reviews.csv")
+return 0
