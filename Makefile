@@ -66,15 +66,18 @@ B := build/$(cfg)
 
 # -- what it depends on: installed and found before anything else is made --------
 
-# The two included files are made first; make then starts over and reads them. Their names
-# hold a digest of the wishes and of the machine's package list, so that both are made anew
-# when either changes, and cost nothing when neither does.
+# The included file is made first; make then starts over and reads it. The stamp it waits for
+# holds a digest of vendor/ and of the machine's package list in its name, so that both are
+# made anew when either changes, and cost nothing when neither does.
 groups := build $(if $(filter test test-slow test-real,$(goals)),test) \
           $(if $(filter check format,$(goals)),check) \
           $(if $(or $(is_clang),$(filter fuzz,$(goals))),fuzz)
 groups := $(strip $(groups))
 
 builds := $(filter-out clean help,$(goals))
+ifneq ($(and $(builds),$(filter clean,$(goals))),)
+$(error make clean stands alone: what it removes is being made)
+endif
 ifneq ($(builds),)
 digest := $(shell (cat vendor/packages vendor/install vendor/configure /var/lib/dpkg/status; \
                    echo "$$PKG_CONFIG_PATH $$CPATH") 2>/dev/null | cksum | cut -d ' ' -f 1)
@@ -195,8 +198,7 @@ $(call built,$(call programs_in,$(1))): $(B)/tests/$(1)/%: $(B)/obj/tests/$(1)/%
 endef
 $(foreach d,$(test_dirs),$(eval $(call programs_for,$(d))))
 
-all_programs := $(foreach d,$(test_dirs),$(call programs_in,$(d)))
-test_programs := $(call built,$(filter-out tests/slow/%,$(filter $(addprefix tests/,$(addsuffix /test_%,$(test_dirs))),$(all_programs))))
+test_programs := $(call built,$(filter-out tests/slow/%,$(wildcard tests/*/test_*.c)))
 slow_programs := $(call built,$(wildcard tests/slow/test_*.c))
 real_programs := $(call built,$(wildcard tests/*/real_*.c))
 bench_programs := $(call built,$(wildcard tests/*/bench_*.c))

@@ -8,6 +8,7 @@
 #include "ops/product/product.h"
 
 #include <math.h>
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@
 #define ROWS 128
 #define COLS 384          /* columns of one block, where columns are cut */
 #define MANY 1024         /* from here on rows alone give enough panels */
+#define SMALL (1 << 21)   /* multiplications below which waking the other threads costs more than it brings */
 
 static ft_product current;
 static int selected;
@@ -94,21 +96,46 @@ const ft_product *ft_product_active(ft_err *e)
 
 /* ==== Panels ==== */
 
+int ft_product_alone(void)
+{
+    const int threads = omp_in_parallel() ? 0 : omp_get_max_threads();
+
+    if (threads > 1) omp_set_num_threads(1);
+    return threads;
+}
+
+void ft_product_together(int threads)
+{
+    if (threads > 1) omp_set_num_threads(threads);
+}
+
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* One panel. Libraries disagree about sums of nothing, so K = 0 is ours. */
+static void one(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B,
+                int64_t ldb, int add, float *C, int64_t ldc)
+{
+    if (K > 0) {
+        current.sgemm(ta, tb, M, N, K, A, lda, B, ldb, add ? 1.0f : 0.0f, C, ldc);
+    } else if (!add) {
+        for (int64_t r = 0; r < M; r++)
+            for (int64_t c = 0; c < N; c++) C[r * ldc + c] = 0.0f;
+    }
+}
 
 static void panels(int tb, int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
                    const float *bias, int add, float *Y, int64_t ldy)
 {
+    if (M <= 0 || N <= 0) return;
+
     const int64_t cols = M >= MANY || N <= COLS ? N : COLS;
     const int64_t across = (N + cols - 1) / cols, down = (M + ROWS - 1) / ROWS;
-
-    if (M <= 0 || N <= 0) return;
-#pragma omp parallel for schedule(static) if (down * across > 1)
+#pragma omp parallel for schedule(static) if (down * across > 1 && M * N * K > SMALL)
     for (int64_t k = 0; k < down * across; k++) {
         const int64_t r = k / across * ROWS, c = k % across * cols;
         const int64_t m = least(ROWS, M - r), n = least(cols, N - c);
         float *y = Y + r * ldy + c;
-        current.sgemm(0, tb, m, n, K, X + r * ldx, ldx, tb ? W + c * ldw : W + c, ldw, add ? 1.0f : 0.0f, y, ldy);
+        one(0, tb, m, n, K, X + r * ldx, ldx, tb ? W + c * ldw : W + c, ldw, add, y, ldy);
         if (!bias) continue;
         for (int64_t i = 0; i < m; i++)
             for (int64_t j = 0; j < n; j++) y[i * ldy + j] += bias[c + j];
@@ -136,9 +163,9 @@ void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx,
     const int64_t rows = (M + blocks - 1) / blocks;
 
     if (M <= 0 || N <= 0) return;
-#pragma omp parallel for schedule(static) if (blocks > 1)
+#pragma omp parallel for schedule(static) if (blocks > 1 && M * N * K > SMALL)
     for (int64_t k = 0; k < blocks; k++) {
         const int64_t r = k * rows, m = least(rows, M - r);
-        if (m > 0) current.sgemm(1, 0, m, N, K, X + r, ldx, W, ldw, add ? 1.0f : 0.0f, Y + r * ldy, ldy);
+        if (m > 0) one(1, 0, m, N, K, X + r, ldx, W, ldw, add, Y + r * ldy, ldy);
     }
 }

@@ -32,6 +32,11 @@ ft_status ft_product_select(const char *name, char note[256], ft_err *e);
 /* The provider in use; selects "auto" on first call. NULL with e filled if no library works. */
 const ft_product *ft_product_active(ft_err *e);
 
+/* For providers: keep the library on the calling thread. Outside a parallel region it would start threads of its own,
+ * and the bits would depend on their number. `together` takes what `alone` gave. */
+int ft_product_alone(void);
+void ft_product_together(int threads);
+
 /* ==== Whole products, run by the pool ==== */
 
 /* Y (M,N) = X (M,K) * W (N,K)^T [+ bias (N)]; add: Y += */

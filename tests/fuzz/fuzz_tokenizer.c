@@ -58,12 +58,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const size_t n = (size_t)((mark ? mark : stop) - file);
     ft_err e;
     ft_tokenizer *t = NULL;
-    char name[64], link[64];
+    char name[64], link[600];
 
     const int fd = memfd_create("t", MFD_CLOEXEC);
     if (fd < 0 || write(fd, file, n) != (ssize_t)n) abort();
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    snprintf(link, sizeof link, "/tmp/ft_fuzz_tokenizer_%ld.%s", (long)getpid(), data[0] & 1 ? "json" : "txt");
+    const char *tmp = getenv("TMPDIR"), *form = data[0] & 1 ? "json" : "txt";
+    snprintf(link, sizeof link, "%.500s/ft_fuzz_tokenizer_%ld.%s", tmp ? tmp : "/tmp", (long)getpid(), form);
     unlink(link);
     if (symlink(name, link)) abort();
     if (!ft_tokenizer_load(&t, link, &e) && mark) encode(t, mark + 1, (size_t)(stop - mark - 1));

@@ -20,7 +20,7 @@
 
 #define GUARD 64
 #define GUARD_BYTE 0xA5
-#define NAN_BYTE 0xFF /* float: NaN; int32: -1 */
+#define NAN_BYTE 0xFF    /* float: NaN; int32: -1 */
 #define NUMBER_BYTE 0x3F /* float: about 0.75 */
 
 static char where[160]; /* what is being checked, for messages */

@@ -28,13 +28,13 @@
 typedef struct oc_case {
     const char *op;
     ft_tensor *in[FT_OP_IN]; /* borrowed; NULL where an optional input is absent */
-    int n_in; /* 0: up to the last input that is not NULL */
+    int n_in;                /* 0: up to the last input that is not NULL */
     ft_op_attr attr;
     double tolerance; /* of the gradient; 0: 2e-3 */
-    double step; /* of the differences; 0: 1e-2 */
-    unsigned skip; /* bit i: do not compare the gradient of in[i] with differences */
-    int points; /* elements tested per input; 0: 256, evenly spread when there are more */
-    int any_value; /* out and gradients may hold NaN or Inf */
+    double step;      /* of the differences; 0: 1e-2 */
+    unsigned skip;    /* bit i: do not compare the gradient of in[i] with differences */
+    int points;       /* elements tested per input; 0: 256, evenly spread when there are more */
+    int any_value;    /* out and gradients may hold NaN or Inf */
 } oc_case;
 
 void oc_check(const oc_case *k);

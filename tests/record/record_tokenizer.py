@@ -13,7 +13,12 @@ Needs `pip install tokenizers==0.23.3`. Run from the repository root:
    record_tokenizer.py real DIR TEXT [lower|cased]
       Print the digests that tests/text/real_tokenizer expects for a tokenizer's folder (its
       tokenizer.json; with "lower" or "cased", its vocab.txt) and a text of one sentence a line.
-      Nothing of the text is in the output.
+      Nothing of the text is in the output. tests/fixtures/tokenizer/real/ holds it for
+         minilm   all-MiniLM-L6-v2, its tokenizer.json
+         lower    bert-base-uncased, its vocab.txt
+         cased    bert-base-cased, its vocab.txt beside tests/fixtures/tokenizer/cased/tokenizer_config.json
+      each on sst2 (the sentence form's stsa.binary.train, labels and all) and naughty (blns.txt,
+      the list of naughty strings).
 """
 import hashlib
 import struct
@@ -65,6 +70,13 @@ def classes():
     return out
 
 
+def print_array(kind, name, words, per):
+    print(f"const {kind} {name}[{len(words)}] = {{")
+    for i in range(0, len(words), per):
+        print("    " + ", ".join(words[i:i + per]) + ",")
+    print("};")
+
+
 def print_table():
     cls = classes()
     runs, page = [], []
@@ -82,13 +94,9 @@ def print_table():
 #include "text/unicode.h"
 
 /* clang-format off */""")
-    for kind, name, values, width, per in (("uint32_t", "ft_uc_run", runs, 9, 9), ("uint16_t", "ft_uc_page", page, 4, 19)):
-        print(f"const {kind} {name}[{len(values)}] = {{")
-        for i in range(0, len(values), per):
-            print("    " + ", ".join(f"0x{v:0{width - 1}x}" if width == 9 else f"{v:4d}" for v in values[i:i + per]) + ",")
-        print("};\n" if name == "ft_uc_run" else "};")
-        if name == "ft_uc_run":
-            print(f"const uint32_t ft_uc_runs = {len(values)};\n")
+    print_array("uint32_t", "ft_uc_run", [f"0x{v:08x}" for v in runs], 9)
+    print(f"\nconst uint32_t ft_uc_runs = {len(runs)};\n")
+    print_array("uint16_t", "ft_uc_page", [f"{v:4d}" for v in page], 19)
     print("/* clang-format on */")
 
 
@@ -114,7 +122,8 @@ def vocab_tokenizer(path, lower):
     tok.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
     tok.normalizer = normalizers.BertNormalizer(True, True, None, lower)
     tok.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tok.post_processor = processors.BertProcessing(("[SEP]", tok.token_to_id("[SEP]")), ("[CLS]", tok.token_to_id("[CLS]")))
+    sep, cls = (("[SEP]", tok.token_to_id("[SEP]")), ("[CLS]", tok.token_to_id("[CLS]")))
+    tok.post_processor = processors.BertProcessing(sep, cls)
     tok.decoder = decoders.WordPiece()
     return tok
 
@@ -178,7 +187,8 @@ def write_fixture(name, tok):
     tok.no_truncation()
     ids = [i for line in lines for i in tok.encode(line).ids]
     for skip in (True, False):
-        rows.append(f"decode {int(skip)}\t" + " ".join(map(str, ids)) + "\t" + tok.decode(ids, skip_special_tokens=skip))
+        text = tok.decode(ids, skip_special_tokens=skip)
+        rows.append(f"decode {int(skip)}\t" + " ".join(map(str, ids)) + "\t" + text)
     with open(f"{FIXTURES}/{name}.tsv", "w", encoding="utf-8", newline="\n") as f:
         f.write("\n".join(rows) + "\n")
 

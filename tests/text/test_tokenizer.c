@@ -30,11 +30,14 @@
     "{\"id\":" id ",\"content\":\"" content "\",\"single_word\":" single ",\"lstrip\":" left ",\"rstrip\":" right      \
     ",\"normalized\":" normal ",\"special\":true}"
 
-static char dir[] = "/tmp/ft_tok_test_XXXXXX", path[100];
+static char dir[512], path[1024];
 
 static int make_dir(void **state)
 {
+    const char *tmp = getenv("TMPDIR");
+
     (void)state;
+    snprintf(dir, sizeof dir, "%s/ft_tokenizer_XXXXXX", tmp ? tmp : "/tmp");
     return mkdtemp(dir) ? 0 : -1;
 }
 

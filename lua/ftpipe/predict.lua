@@ -1,0 +1,446 @@
+--- Prediction with a tuned model: single texts, or files of any size in windows of rows.
+--
+-- Rows keep their order and their columns. What is added: label, score (the label's probability) and the probabilities
+-- of all labels, as columns prob_LABEL in CSV and TSV, as an object "probabilities" in JSON Lines. A name that the input
+-- has already becomes predicted_NAME. JSON Lines keep their bytes: the additions are written before the closing brace,
+-- so that numbers and nested values survive.
+
+local data = require "ftpipe.core.data"
+local fs = require "ftpipe.core.fs"
+local json = require "ftpipe.core.json"
+local sys = require "ftpipe.core.sys"
+local failure = require "ftpipe.failure"
+
+local predict = {}
+
+predict.WINDOW = 1024      -- rows that are read, sorted by length and computed together
+
+local function fail(message, hint) failure.raise("data", message, hint) end
+
+local function try(kind, ...) return failure.try(kind, ...) end
+
+-- ==== The model ====
+
+---@class ftpipe.predictor
+---@field labels string[]
+---@field text string[]|nil columns that training read
+---@field max_length integer
+
+local predictor = {}
+predictor.__index = predictor
+
+--- Load a model directory, or the model/ of a run's directory.
+---@param dir string
+---@return ftpipe.predictor
+function predict.open(dir)
+   if not fs.stat(dir .. "/config.json") and fs.stat(dir .. "/model/config.json") then dir = dir .. "/model" end
+   local model = require("ftpipe.model").load(dir)
+   local own = model.own or {}
+   return setmetatable({ model = model, labels = model.options.labels, text = own.text, joiner = own.joiner or "\n",
+      max_length = own.max_length or math.min(model.dims.positions, 512) }, predictor)
+end
+
+--- Probabilities of each text, in order of the labels, and how many texts were longer than the model reads.
+---@param texts string[]
+---@return number[][] probabilities, integer cut
+function predictor:probabilities(texts)
+   local tokens, full = self.model.tokenizer:encode_all(texts, nil, { max_length = self.max_length })
+   if not tokens then fail(full) end
+   local all = require("ftpipe.scoring").probabilities(self.model, tokens)
+   tokens:close()
+   local cut = 0
+   for _, n in ipairs(full) do if n > self.max_length then cut = cut + 1 end end
+   for _, p in ipairs(all) do
+      for _, x in ipairs(p) do
+         if x ~= x then failure.raise("numeric", "the model's output is not finite (NaN): its weights are damaged") end
+      end
+   end
+   return all, cut
+end
+
+--- Parts of a text as training joins them: empty ones leave no gap.
+function predictor:join(parts)
+   local kept = {}
+   for _, part in ipairs(parts) do if part and part ~= "" then kept[#kept + 1] = part end end
+   return table.concat(kept, self.joiner)
+end
+
+--- Label and probability of the most probable class; the first of equals.
+function predictor:best(p)
+   local best = 1
+   for k = 2, #p do if p[k] > p[best] then best = k end end
+   return self.labels[best], p[best]
+end
+
+-- ==== Output ====
+
+local function number(x) return ("%.6g"):format(x) end
+
+-- `"label":"good","score":0.9,"probabilities":{...}` with the names that are free.
+local function json_additions(self, p, taken)
+   local function name(n)
+      while taken[n] do n = "predicted_" .. n end
+      return json.encode(n)
+   end
+   local label, score = self:best(p)
+   local all = {}
+   for k, x in ipairs(p) do all[k] = json.encode(self.labels[k]) .. ":" .. number(x) end
+   return ("%s:%s,%s:%s,%s:{%s}"):format(name "label", json.encode(label), name "score", number(score),
+      name "probabilities", table.concat(all, ","))
+end
+
+--- One prediction as a JSON object in one line.
+---@param text string
+---@param p number[]
+function predictor:json(text, p)
+   return ('{"text":%s,%s}'):format(json.encode(text), json_additions(self, p, {}))
+end
+
+local sinks = {}
+local sink_meta = { __index = {}, __close = function(sink) sink:abandon() end }
+
+-- CSV and TSV: the writer of runtime/data, which is atomic by itself.
+local function tabular_sink(self, path, format, source)
+   local names, taken = {}, {}
+   for i, name in ipairs(source.columns) do
+      names[i] = name ~= "" and name or tostring(i)
+      taken[names[i]] = true
+   end
+   local function add(name)
+      while taken[name] do name = "predicted_" .. name end
+      taken[name] = true
+      names[#names + 1] = name
+   end
+   add "label"
+   add "score"
+   for _, label in ipairs(self.labels) do add("prob_" .. label) end
+   local writer = try(path and "usage" or "system", data.create(path, format, names))
+   local n = #source.columns
+   return {
+      row = function(_, row, p)
+         local values = table.move(source.cells(row), 1, n, 1, {})
+         values[n + 1], values[n + 2] = self:best(p)
+         values[n + 2] = number(values[n + 2])
+         for k, x in ipairs(p) do values[n + 2 + k] = number(x) end
+         return writer:row(table.unpack(values, 1, n + 2 + #p))
+      end,
+      commit = function() return writer:commit() end,
+      abandon = function() writer = nil end,      -- an uncommitted writer leaves nothing
+   }
+end
+sinks.csv, sinks.tsv = tabular_sink, tabular_sink
+
+function sinks.jsonl(self, path, _, source)
+   local part = path and ("%s.part-%d"):format(path, sys.pid())
+   local file, message
+   if path then
+      file, message = fs.append(part, 0)
+      if not file then failure.raise("usage", (message:gsub("%.part%-%d+", ""))) end
+   end
+   local function abandon()
+      if file then
+         file:close()
+         file = nil
+         fs.remove(part)
+      end
+   end
+   return {
+      row = function(_, row, p)
+         local body, taken = source.object(row)
+         local line = ("%s%s%s}\n"):format(body, body:find "^{%s*$" and "" or ",", json_additions(self, p, taken))
+         if file then return file:write(line) end
+         sys.out(line)
+         return true
+      end,
+      commit = function()
+         if not file then return true end
+         local ok, problem = file:flush()
+         if ok then ok, problem = fs.rename(part, path) end
+         if not ok then return nil, problem end
+         file:close()
+         file = nil
+         return true
+      end,
+      abandon = abandon,
+   }
+end
+
+local extensions = { csv = "csv", tsv = "tsv", tab = "tsv", jsonl = "jsonl", ndjson = "jsonl" }
+local natural = { csv = "csv", tsv = "tsv", jsonl = "jsonl", json = "jsonl", lines = "csv" }
+
+-- The format of the output: --json, else the extension of its path, else what the input is.
+local function output_format(opts, source)
+   if opts.json then return "jsonl" end
+   if not opts.output then return natural[source.format] end
+   local extension = opts.output:match "%.([^./]+)$"
+   local format = extension and extensions[extension:lower()]
+   if not format then
+      failure.raise("usage", ("%s: the output's format is not known by its name"):format(opts.output),
+         "end it with .csv, .tsv or .jsonl, or give --json")
+   end
+   return format
+end
+
+-- ==== Input: a source gives rows; cells(row) and object(row) are their two forms ====
+
+local function has(list, wanted)
+   for _, x in ipairs(list) do if x == wanted then return true end end
+   return false
+end
+
+local TEXT_HINT = "name the column that holds the text with --text NAME, several as --text A,B"
+
+-- Columns that hold the text: as asked for, as in training, or where there is no doubt.
+local function text_columns(opts, self, names, path)
+   if opts.text then return opts.text end
+   if self.text then return self.text end
+   if has(names, "text") then return { "text" } end
+   if #names == 1 then return { names[1] } end
+   failure.raise("usage", ("%s: which column is the text? There are: %s"):format(path, table.concat(names, ", ")), TEXT_HINT)
+end
+
+-- A JSON object that begins with these names and values, without its closing brace; and the set of names.
+local function begin_object(names, values)
+   local parts, taken = {}, {}
+   for i, name in ipairs(names) do
+      name = name ~= "" and name or tostring(i)
+      parts[i] = json.encode(name) .. ":" .. (values[i] and json.encode(values[i]) or "null")
+      taken[name] = true
+   end
+   return "{" .. table.concat(parts, ","), taken
+end
+
+local function tabular_source(self, reader, path, opts)
+   local names = reader:columns()
+   local wanted, columns = {}, names
+   if reader:format() == "lines" then wanted[1], columns = "text", { "text" }
+   else table.move(text_columns(opts, self, names, path), 1, #text_columns(opts, self, names, path), 1, wanted) end
+   local n_text = #wanted
+   for i, name in ipairs(columns) do wanted[n_text + i] = name ~= "" and name or tostring(i) end
+   return {
+      format = reader:format(), columns = columns,
+      next = function()
+         local row = table.pack(reader:next(wanted))
+         if row[1] == nil then return nil end
+         if not row[1] then
+            fail(row[2], row[2]:find("no column", 1, true) and not opts.text and TEXT_HINT or nil)
+         end
+         return { text = self:join { table.unpack(row, 2, n_text + 1) }, cells = table.move(row, n_text + 2, row.n, 1, {}) }
+      end,
+      cells = function(row) return row.cells end,
+      object = function(row) return begin_object(columns, row.cells) end,
+   }
+end
+
+-- A value of a decoded object by key, else by a dotted path; list items by number.
+local function at_path(object, path)
+   if object[path] ~= nil then return object[path] end
+   local value = object
+   for key in path:gmatch "[^.]+" do
+      if type(value) ~= "table" then return nil end
+      local inner = value[key]
+      if inner == nil then inner = value[math.tointeger(tonumber(key))] end
+      value = inner
+   end
+   return value
+end
+
+local function keys_of(object)
+   local keys = {}
+   for key in pairs(object) do keys[#keys + 1] = key end
+   table.sort(keys)
+   return keys
+end
+
+-- A JSON value as the text of a cell; null is false.
+local function cell_text(value)
+   if value == json.null then return false end
+   if type(value) == "string" then return value end
+   return json.encode(value)
+end
+
+local function object_text(self, columns, object, where)
+   local parts = {}
+   for i, column in ipairs(columns) do
+      local value = at_path(object, column)
+      if value == nil then
+         local keys = keys_of(object)
+         local near = sys.nearest(column, keys)
+         fail(("%s: no column '%s'%s"):format(where, column, near and ("; did you mean '%s'?"):format(near)
+            or ("; there: " .. table.concat(keys, ", "))), TEXT_HINT)
+      end
+      parts[i] = cell_text(value)
+   end
+   return self:join(parts)
+end
+
+-- Rows that are objects: next_object gives the object, its text without the closing brace, and where it is.
+local function object_source(self, format, path, opts, next_object)
+   local columns, first, source
+   local function read()
+      local object, body, where = next_object()
+      if not object then return nil end
+      columns = columns or text_columns(opts, self, keys_of(object), path)
+      return { text = object_text(self, columns, object, where), object = object, body = body, where = where }
+   end
+   first = read()
+   source = { format = format, columns = first and keys_of(first.object) or {} }
+   local known = {}
+   for _, name in ipairs(source.columns) do known[name] = true end
+   function source.next()
+      local row = first
+      if row then first = nil else row = read() end
+      return row
+   end
+   function source.object(row) return row.body, row.object end
+   function source.cells(row)
+      local cells = {}
+      for key in pairs(row.object) do
+         if not known[key] then
+            fail(("%s: '%s' is no column of the first row, so a table has no place for it"):format(row.where, key),
+               "write JSON Lines instead: --json, or an output that ends with .jsonl")
+         end
+      end
+      for i, name in ipairs(source.columns) do
+         local value = row.object[name]
+         cells[i] = value ~= nil and cell_text(value)
+      end
+      return cells
+   end
+   return source
+end
+
+local function decode_line(raw, where)
+   local object, message = json.decode(raw)
+   if object == nil then fail(("%s: %s"):format(where, (message:gsub(" at line %d+, column (%d+)", ", column %1")))) end
+   if not raw:find "^%s*{" then fail(where .. ": expected a JSON object") end
+   return object, (raw:gsub("}%s*$", ""))
+end
+
+-- JSON Lines, from a reader of plain lines (so that each row's bytes are at hand). `line, raw` is the first row.
+local function jsonl_source(self, reader, path, opts, line, raw)
+   return object_source(self, "jsonl", path, opts, function()
+      while true do
+         if line == nil then
+            local message
+            line, raw, message = reader:next { "text" }, nil, nil
+            line, raw, message = line, raw, message
+         end
+         if line == nil then return nil end
+         local at, text = line, raw
+         line = nil
+         if text:find "%S" then
+            local where = ("%s:%d"):format(path, at)
+            local object, body = decode_line(text, where)
+            return object, body, where
+         end
+      end
+   end)
+end
+
+-- One JSON array of objects, read at once.
+local function json_source(self, path, opts)
+   local text = try("data", fs.read(path == "-" and "/dev/stdin" or path))
+   local list, message = json.decode(text)
+   if list == nil then fail(("%s: %s"):format(path, message)) end
+   if type(list) ~= "table" or (#list == 0 and next(list) ~= nil) then fail(path .. ": expected an array of objects") end
+   local i = 0
+   return object_source(self, "json", path, opts, function()
+      i = i + 1
+      local object = list[i]
+      if object == nil then return nil end
+      local where = ("%s: item %d"):format(path, i)
+      local body = type(object) == "table" and json.encode(object)
+      if not body or (body:sub(1, 1) ~= "{" and next(object) ~= nil) then fail(where .. ": expected an object") end
+      return object, body:sub(1, 1) == "{" and body:sub(1, -2) or "{", where
+   end)
+end
+
+-- Standard input without --format is lines, or JSON Lines if its first byte that is no space is "{".
+local function sniffed_source(self, reader, opts)
+   local skipped = {}
+   while true do
+      local line, raw = reader:next { "text" }
+      if line == nil then break end
+      if not line then fail(raw) end
+      if raw:find "%S" then
+         if raw:find "^%s*{" then return jsonl_source(self, reader, "-", opts, line, raw) end
+         skipped[#skipped + 1] = raw
+         break
+      end
+      skipped[#skipped + 1] = raw
+   end
+   local source = tabular_source(self, reader, "-", opts)
+   local read, i = source.next, 0
+   function source.next()
+      i = i + 1
+      if skipped[i] then return { text = skipped[i], cells = { skipped[i] } } end
+      return read()
+   end
+   return source
+end
+
+--- Rows of a file ("-": standard input).
+---@param self ftpipe.predictor
+---@param path string
+---@param opts { format: string?, text: string[]? }
+local function open_source(self, path, opts)
+   local function open(format)
+      return try("usage", data.open(path, { format = format, columns = opts.text or self.text }))
+   end
+   if path == "-" and not opts.format then return sniffed_source(self, open "lines", opts) end
+   local format = opts.format
+   if not format then
+      local reader = open()
+      format = reader:format()
+      if format ~= "jsonl" and format ~= "json" then return tabular_source(self, reader, path, opts) end
+      reader:close()
+   end
+   if format == "json" then return json_source(self, path, opts) end
+   if format == "jsonl" then return jsonl_source(self, open "lines", path, opts) end
+   return tabular_source(self, open(format), path, opts)
+end
+
+-- ==== Streaming ====
+
+---@class ftpipe.predict_options
+---@field input string      path, or "-"
+---@field output string?    path; nil: standard output
+---@field json boolean?     JSON Lines, whatever the input
+---@field format string?    of the input: csv, tsv, jsonl, json, lines
+---@field text string[]?    columns that hold the text
+---@field batch_rows integer? rows of a window
+---@field progress ftpipe.progress?
+
+local function read_window(source, size)
+   local rows, texts = {}, {}
+   while #rows < size do
+      local row = source.next()
+      if not row then break end
+      rows[#rows + 1], texts[#texts + 1] = row, row.text
+   end
+   return rows, texts
+end
+
+--- Predict every row of a file. Nothing is at the output's path unless all went well.
+---@param opts ftpipe.predict_options
+---@return { rows: integer, cut: integer }
+function predictor:stream(opts)
+   local source = open_source(self, opts.input, opts)
+   local format = output_format(opts, source)
+   local sink <close> = setmetatable(sinks[format](self, opts.output, format, source), sink_meta)
+   local total = { rows = 0, cut = 0 }
+   if opts.progress then opts.progress:stage("predict", nil, "rows") end
+   while true do
+      local rows, texts = read_window(source, opts.batch_rows or predict.WINDOW)
+      if #rows == 0 then break end
+      local all, cut = self:probabilities(texts)
+      for i, row in ipairs(rows) do try("system", sink:row(row, all[i])) end
+      total.rows, total.cut = total.rows + #rows, total.cut + cut
+      if opts.progress then opts.progress:update { step = total.rows } end
+   end
+   try("system", sink:commit())
+   return total
+end
+
+return predict
