@@ -56,8 +56,6 @@ static inline __attribute__((always_inline)) float slope(const int kind, float u
     }
 }
 
-static inline int keeps_x(int kind) { return kind <= SILU; }
-
 static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 {
     const ft_shape *x = &c->in[0]->shape, *bias = c->n_in > 1 && c->in[1] ? &c->in[1]->shape : NULL;
@@ -75,6 +73,10 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     return FT_OK;
 }
 
+typedef void forward_fn(int64_t n, const float *x, const float *bias, float *y);
+typedef void backward_fn(int64_t n, const float *from, const float *bias, const float *dy, int add, float *dx,
+                         float *d_bias);
+
 static inline __attribute__((always_inline)) void forward_row(const int kind, int64_t n, const float *x,
                                                               const float *bias, float *y)
 {
@@ -89,7 +91,7 @@ static inline __attribute__((always_inline)) void forward_row(const int kind, in
     }
 }
 
-/* from: x, or y. dx and d_bias may be NULL; d_bias is added to. */
+/* from: x, or y. bias, dx and d_bias may be NULL; d_bias is added to. */
 static inline __attribute__((always_inline)) void backward_row(const int kind, int64_t n, const float *from,
                                                                const float *bias, const float *dy, int add, float *dx,
                                                                float *d_bias)
@@ -100,7 +102,7 @@ static inline __attribute__((always_inline)) void backward_row(const int kind, i
         const int64_t m = ft_least(FT_SEGMENT, n - first);
         const float *u = from + first, *d = dy + first;
         float *to = dx && !add ? dx + first : g;
-        if (bias && keeps_x(kind)) {
+        if (bias) {
             const float *b = bias + first;
             /* hot */
 #pragma omp simd
@@ -125,7 +127,7 @@ static inline __attribute__((always_inline)) void backward_row(const int kind, i
     }
 }
 
-static inline __attribute__((always_inline)) void forward(const int kind, const ft_op_call *c)
+static void forward(const ft_op_call *c, forward_fn *row)
 {
     const int64_t n = ft_shape_count(&c->out->shape);
     const float *bias = c->n_in > 1 && c->in[1] ? c->in[1]->data : NULL, *x = c->in[0]->data;
@@ -133,17 +135,17 @@ static inline __attribute__((always_inline)) void forward(const int kind, const 
     float *y = c->out->data;
 
 #pragma omp parallel for schedule(static) if (n > FT_WORTH)
-    for (int64_t i = 0; i < n; i += C) forward_row(kind, ft_least(C, n - i), x + i, bias, y + i);
+    for (int64_t i = 0; i < n; i += C) row(ft_least(C, n - i), x + i, bias, y + i);
 }
 
-static inline __attribute__((always_inline)) void backward(const int kind, const ft_op_call *c)
+static void backward(const ft_op_call *c, int from_x, backward_fn *row)
 {
     const int64_t n = ft_shape_count(&c->d_out->shape);
     const int has_bias = c->n_in > 1 && c->in[1];
     const int64_t C = has_bias ? c->in[1]->shape.dim[0] : PIECE, R = n > 0 ? (n + C - 1) / C : 0;
     const int64_t rows = ft_block_rows(R), blocks = ft_block_count(R);
-    const float *from = keeps_x(kind) ? c->in[0]->data : c->out->data, *dy = c->d_out->data;
-    const float *bias = has_bias && keeps_x(kind) ? c->in[1]->data : NULL;
+    const float *from = from_x ? c->in[0]->data : c->out->data, *dy = c->d_out->data;
+    const float *bias = has_bias && from_x ? c->in[1]->data : NULL;
     float *dx = c->d_in[0] ? c->d_in[0]->data : NULL, *part = has_bias && c->d_in[1] ? c->work : NULL;
 
     if (!dx && !part) return;
@@ -152,29 +154,38 @@ static inline __attribute__((always_inline)) void backward(const int kind, const
         float *d_bias = part ? part + b * C : NULL;
         if (d_bias) memset(d_bias, 0, sizeof(float) * (size_t)C);
         for (int64_t r = b * rows, last = ft_least(R, (b + 1) * rows); r < last; r++)
-            backward_row(kind, ft_least(C, n - r * C), from + r * C, bias, dy + r * C, c->add[0], dx ? dx + r * C : NULL,
-                         d_bias);
+            row(ft_least(C, n - r * C), from + r * C, bias, dy + r * C, c->add[0], dx ? dx + r * C : NULL, d_bias);
     }
     if (part) ft_block_fold(part, blocks, C, C, c->add[1], c->d_in[1]->data);
 }
 
-#define ACTIVATION(NAME, KIND, KEEPS_IN, KEEPS_OUT)                                                                    \
-    static void NAME##_forward(const ft_op_call *c) { forward(KIND, c); }                                              \
-    static void NAME##_backward(const ft_op_call *c) { backward(KIND, c); }                                            \
+/* The constant KIND makes every row function straight code; the loops over rows are shared. */
+#define ACTIVATION(NAME, KIND, FROM_X)                                                                                 \
+    static void NAME##_row(int64_t n, const float *x, const float *bias, float *y)                                     \
+    {                                                                                                                  \
+        forward_row(KIND, n, x, bias, y);                                                                              \
+    }                                                                                                                  \
+    static void NAME##_row_backward(int64_t n, const float *from, const float *bias, const float *dy, int add,         \
+                                    float *dx, float *d_bias)                                                          \
+    {                                                                                                                  \
+        backward_row(KIND, n, from, bias, dy, add, dx, d_bias);                                                        \
+    }                                                                                                                  \
+    static void NAME##_forward(const ft_op_call *c) { forward(c, NAME##_row); }                                        \
+    static void NAME##_backward(const ft_op_call *c) { backward(c, FROM_X, NAME##_row_backward); }                     \
     const ft_op FT_OP(NAME) = {                                                                                        \
         .name = #NAME,                                                                                                 \
         .min_in = 1,                                                                                                   \
         .max_in = 2,                                                                                                   \
-        .keeps_in = KEEPS_IN,                                                                                          \
-        .keeps_out = KEEPS_OUT,                                                                                        \
+        .keeps_in = (FROM_X) ? 3 : 0,                                                                                  \
+        .keeps_out = !(FROM_X),                                                                                        \
         .infer = infer,                                                                                                \
         .forward = NAME##_forward,                                                                                     \
         .backward = NAME##_backward,                                                                                   \
     }
 
-ACTIVATION(gelu, GELU, 3, 0);
-ACTIVATION(gelu_tanh, GELU_TANH, 3, 0);
-ACTIVATION(silu, SILU, 3, 0);
-ACTIVATION(relu, RELU, 0, 1);
-ACTIVATION(tanh, TANH, 0, 1);
-ACTIVATION(sigmoid, SIGMOID, 0, 1);
+ACTIVATION(gelu, GELU, 1);
+ACTIVATION(gelu_tanh, GELU_TANH, 1);
+ACTIVATION(silu, SILU, 1);
+ACTIVATION(relu, RELU, 0);
+ACTIVATION(tanh, TANH, 0);
+ACTIVATION(sigmoid, SIGMOID, 0);

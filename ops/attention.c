@@ -333,6 +333,12 @@ static head head_of(const ft_op_call *c, int64_t columns)
                    .p = ft_dropout_of(&c->attr, c->attr.f[1]) };
 }
 
+/* Tasks handed out at once. Heads of a short row share pages and cache lines' neighbours: one thread takes them all. */
+static int together(const ft_ragged *rows, int64_t heads)
+{
+    return rows->n_tokens < 64 * (int64_t)rows->n_rows && rows->n_rows >= 4 * ft_workers() ? (int)heads : 1;
+}
+
 /* Task k: head k % heads of row k / heads. 0 if the row is empty. */
 static int head_at(head *h, const ft_ragged *rows, int64_t k)
 {
@@ -352,13 +358,14 @@ static void forward(const ft_op_call *c)
 {
     const ft_ragged *rows = c->attr.rows;
     const int64_t tasks = rows->n_rows * c->attr.i[0];
+    const int chunk = together(rows, c->attr.i[0]);
 
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
     {
         head h = head_of(c, c->out->shape.dim[1]);
         const size_t slice = carve_forward(&h, NULL, rows->max_len);
         if (tasks) carve_forward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
-#pragma omp for schedule(dynamic, 2)
+#pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
             if (head_at(&h, rows, k))
                 forward_head(&h, c->in[0]->data, c->out->data, c->saved[0] ? c->saved[0]->data : NULL);
@@ -369,6 +376,7 @@ static void backward(const ft_op_call *c)
 {
     const ft_ragged *rows = c->attr.rows;
     const int64_t tasks = rows->n_rows * c->attr.i[0];
+    const int chunk = together(rows, c->attr.i[0]);
 
     if (!c->d_in[0]) return;
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
@@ -376,7 +384,7 @@ static void backward(const ft_op_call *c)
         head h = head_of(c, c->d_out->shape.dim[1]);
         const size_t slice = carve_backward(&h, NULL, rows->max_len);
         if (tasks) carve_backward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
-#pragma omp for schedule(dynamic, 2)
+#pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
             if (head_at(&h, rows, k)) backward_head(&h, c);
     }

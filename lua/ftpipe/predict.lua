@@ -2,8 +2,8 @@
 --
 -- Rows keep their order and their columns. What is added: label, score (the label's probability) and the probabilities
 -- of all labels, as columns prob_LABEL in CSV and TSV, as an object "probabilities" in JSON Lines. A name that the input
--- has already becomes predicted_NAME. JSON Lines keep their bytes: the additions are written before the closing brace,
--- so that numbers and nested values survive.
+-- has already becomes predicted_NAME. JSON Lines keep their bytes: the additions are written before the closing
+-- brace, so that numbers and nested values survive.
 
 local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
@@ -17,7 +17,7 @@ predict.WINDOW = 1024      -- rows that are read, sorted by length and computed 
 
 local function fail(message, hint) failure.raise("data", message, hint) end
 
-local function try(kind, ...) return failure.try(kind, ...) end
+local try = failure.try
 
 -- ==== The model ====
 
@@ -79,7 +79,7 @@ local function number(x) return ("%.6g"):format(x) end
 -- `"label":"good","score":0.9,"probabilities":{...}` with the names that are free.
 local function json_additions(self, p, taken)
    local function name(n)
-      while taken[n] do n = "predicted_" .. n end
+      while taken[n] ~= nil do n = "predicted_" .. n end
       return json.encode(n)
    end
    local label, score = self:best(p)
@@ -97,7 +97,7 @@ function predictor:json(text, p)
 end
 
 local sinks = {}
-local sink_meta = { __index = {}, __close = function(sink) sink:abandon() end }
+local sink_meta = { __close = function(sink) sink:abandon() end }
 
 -- CSV and TSV: the writer of runtime/data, which is atomic by itself.
 local function tabular_sink(self, path, format, source)
@@ -125,7 +125,7 @@ local function tabular_sink(self, path, format, source)
          return writer:row(table.unpack(values, 1, n + 2 + #p))
       end,
       commit = function() return writer:commit() end,
-      abandon = function() writer = nil end,      -- an uncommitted writer leaves nothing
+      abandon = function() local _ <close> = writer end,      -- a writer that was not committed leaves nothing
    }
 end
 sinks.csv, sinks.tsv = tabular_sink, tabular_sink
@@ -196,7 +196,8 @@ local function text_columns(opts, self, names, path)
    if self.text then return self.text end
    if has(names, "text") then return { "text" } end
    if #names == 1 then return { names[1] } end
-   failure.raise("usage", ("%s: which column is the text? There are: %s"):format(path, table.concat(names, ", ")), TEXT_HINT)
+   failure.raise("usage", ("%s: which column is the text? There are: %s"):format(path, table.concat(names, ", ")),
+      TEXT_HINT)
 end
 
 -- A JSON object that begins with these names and values, without its closing brace; and the set of names.
@@ -213,8 +214,11 @@ end
 local function tabular_source(self, reader, path, opts)
    local names = reader:columns()
    local wanted, columns = {}, names
-   if reader:format() == "lines" then wanted[1], columns = "text", { "text" }
-   else table.move(text_columns(opts, self, names, path), 1, #text_columns(opts, self, names, path), 1, wanted) end
+   if reader:format() == "lines" then
+      wanted[1], columns = "text", { "text" }
+   else
+      for i, name in ipairs(text_columns(opts, self, names, path)) do wanted[i] = name end
+   end
    local n_text = #wanted
    for i, name in ipairs(columns) do wanted[n_text + i] = name ~= "" and name or tostring(i) end
    return {
@@ -225,7 +229,8 @@ local function tabular_source(self, reader, path, opts)
          if not row[1] then
             fail(row[2], row[2]:find("no column", 1, true) and not opts.text and TEXT_HINT or nil)
          end
-         return { text = self:join { table.unpack(row, 2, n_text + 1) }, cells = table.move(row, n_text + 2, row.n, 1, {}) }
+         return { text = self:join { table.unpack(row, 2, n_text + 1) },
+            cells = table.move(row, n_text + 2, row.n, 1, {}) }
       end,
       cells = function(row) return row.cells end,
       object = function(row) return begin_object(columns, row.cells) end,
@@ -317,20 +322,17 @@ local function decode_line(raw, where)
    return object, (raw:gsub("}%s*$", ""))
 end
 
--- JSON Lines, from a reader of plain lines (so that each row's bytes are at hand). `line, raw` is the first row.
-local function jsonl_source(self, reader, path, opts, line, raw)
-   return object_source(self, "jsonl", path, opts, function()
+-- JSON Lines, from a reader of plain lines (so that a row's bytes are at hand). `line, raw` is a row read before.
+local function jsonl_source(self, reader, name, opts, line, raw)
+   return object_source(self, "jsonl", name, opts, function()
       while true do
-         if line == nil then
-            local message
-            line, raw, message = reader:next { "text" }, nil, nil
-            line, raw, message = line, raw, message
-         end
-         if line == nil then return nil end
          local at, text = line, raw
          line = nil
+         if not at then at, text = reader:next { "text" } end
+         if at == nil then return nil end
+         if not at then fail(text) end
          if text:find "%S" then
-            local where = ("%s:%d"):format(path, at)
+            local where = ("%s:%d"):format(name, at)
             local object, body = decode_line(text, where)
             return object, body, where
          end
@@ -339,17 +341,17 @@ local function jsonl_source(self, reader, path, opts, line, raw)
 end
 
 -- One JSON array of objects, read at once.
-local function json_source(self, path, opts)
+local function json_source(self, path, name, opts)
    local text = try("data", fs.read(path == "-" and "/dev/stdin" or path))
    local list, message = json.decode(text)
-   if list == nil then fail(("%s: %s"):format(path, message)) end
-   if type(list) ~= "table" or (#list == 0 and next(list) ~= nil) then fail(path .. ": expected an array of objects") end
+   if list == nil then fail(("%s: %s"):format(name, message)) end
+   if type(list) ~= "table" or (#list == 0 and next(list) ~= nil) then fail(name .. ": expected an array of objects") end
    local i = 0
-   return object_source(self, "json", path, opts, function()
+   return object_source(self, "json", name, opts, function()
       i = i + 1
       local object = list[i]
       if object == nil then return nil end
-      local where = ("%s: item %d"):format(path, i)
+      local where = ("%s: item %d"):format(name, i)
       local body = type(object) == "table" and json.encode(object)
       if not body or (body:sub(1, 1) ~= "{" and next(object) ~= nil) then fail(where .. ": expected an object") end
       return object, body:sub(1, 1) == "{" and body:sub(1, -2) or "{", where
@@ -357,20 +359,20 @@ local function json_source(self, path, opts)
 end
 
 -- Standard input without --format is lines, or JSON Lines if its first byte that is no space is "{".
-local function sniffed_source(self, reader, opts)
+local function sniffed_source(self, reader, name, opts)
    local skipped = {}
    while true do
       local line, raw = reader:next { "text" }
       if line == nil then break end
       if not line then fail(raw) end
       if raw:find "%S" then
-         if raw:find "^%s*{" then return jsonl_source(self, reader, "-", opts, line, raw) end
+         if raw:find "^%s*{" then return jsonl_source(self, reader, name, opts, line, raw) end
          skipped[#skipped + 1] = raw
          break
       end
       skipped[#skipped + 1] = raw
    end
-   local source = tabular_source(self, reader, "-", opts)
+   local source = tabular_source(self, reader, name, opts)
    local read, i = source.next, 0
    function source.next()
       i = i + 1
@@ -388,17 +390,18 @@ local function open_source(self, path, opts)
    local function open(format)
       return try("usage", data.open(path, { format = format, columns = opts.text or self.text }))
    end
-   if path == "-" and not opts.format then return sniffed_source(self, open "lines", opts) end
+   local name = path == "-" and "standard input" or path
+   if path == "-" and not opts.format then return sniffed_source(self, open "lines", name, opts) end
    local format = opts.format
    if not format then
       local reader = open()
       format = reader:format()
-      if format ~= "jsonl" and format ~= "json" then return tabular_source(self, reader, path, opts) end
+      if format ~= "jsonl" and format ~= "json" then return tabular_source(self, reader, name, opts) end
       reader:close()
    end
-   if format == "json" then return json_source(self, path, opts) end
-   if format == "jsonl" then return jsonl_source(self, open "lines", path, opts) end
-   return tabular_source(self, open(format), path, opts)
+   if format == "json" then return json_source(self, path, name, opts) end
+   if format == "jsonl" then return jsonl_source(self, open "lines", name, opts) end
+   return tabular_source(self, open(format), name, opts)
 end
 
 -- ==== Streaming ====

@@ -65,7 +65,7 @@ end
 local function fields(self, now)
    local at, out = self.at, {}
    local function add(drop, text) out[#out + 1] = { text = text, drop = drop } end
-   if self.total then add(0, ("%d/%d"):format(at.step, self.total)) else add(0, ("%d %s"):format(at.step, self.unit)) end
+   add(0, self.total and ("%d/%d"):format(at.step, self.total) or ("%d %s"):format(at.step, self.unit))
    if at.epoch and at.epochs and at.epochs > 1 then add(3, ("epoch %d/%d"):format(at.epoch, at.epochs)) end
    if self.loss then add(5, ("loss %.4f"):format(self.loss)) end
    if at.lr then add(1, ("lr %.2e"):format(at.lr)) end
@@ -190,7 +190,7 @@ local function terminal_width()
 end
 
 --- opts: quiet; width (columns of the terminal; false: none; nil: ask); colour; now and write, for tests.
----@param opts? { quiet: boolean?, width: integer|false|nil, colour: boolean?, now: (fun(): number)?, write: fun(text: string)? }
+---@param opts? table
 ---@return ftpipe.progress
 function progress.new(opts)
    opts = opts or {}

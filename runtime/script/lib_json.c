@@ -22,6 +22,13 @@ static char null_mark;
 
 /* ==== Decoding ==== */
 
+/* Whole numbers are Lua integers, also in a text where some integer was too big and all were read as doubles. */
+static void push_real(lua_State *L, double x)
+{
+    if (x == floor(x) && fabs(x) < 0x1p53) lua_pushinteger(L, (lua_Integer)x);
+    else lua_pushnumber(L, x);
+}
+
 static void push(lua_State *L, const json_t *v)
 {
     luaL_checkstack(L, 6, "JSON is nested too deep");
@@ -48,7 +55,7 @@ static void push(lua_State *L, const json_t *v)
         break;
     case JSON_STRING: lua_pushlstring(L, json_string_value(v), json_string_length(v)); break;
     case JSON_INTEGER: lua_pushinteger(L, (lua_Integer)json_integer_value(v)); break;
-    case JSON_REAL: lua_pushnumber(L, json_real_value(v)); break;
+    case JSON_REAL: push_real(L, json_real_value(v)); break;
     case JSON_TRUE: lua_pushboolean(L, 1); break;
     case JSON_FALSE: lua_pushboolean(L, 0); break;
     case JSON_NULL: lua_pushlightuserdata(L, &null_mark); break;
@@ -70,6 +77,8 @@ static int decode(lua_State *L)
 
     lua_pushcfunction(L, protected_push);      /* before the tree exists: pushing may fail */
     json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &at);
+    if (!v && json_error_code(&at) == json_error_numeric_overflow)
+        v = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &at);
     if (!v) {
         lua_pushnil(L);
         lua_pushfstring(L, "invalid JSON at line %d, column %d: %s", at.line, at.column, at.text);

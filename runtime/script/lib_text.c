@@ -172,12 +172,14 @@ static ft_tokens *push_tokens(lua_State *L)
     return b->p;
 }
 
-/* Texts first..first+n of the table at arg into out; the table keeps the strings alive. */
-static void gather(lua_State *L, int arg, lua_Integer first, lua_Integer n, ft_text *out)
+/* Texts first..first+n of the table at arg into out; the table keeps the strings alive. Rows without a second text
+ * have nil or false among the pairs. */
+static void gather(lua_State *L, int arg, lua_Integer first, lua_Integer n, ft_text *out, int optional)
 {
     for (lua_Integer i = 0; i < n; i++) {
         lua_geti(L, arg, first + i);
-        out[i].data = luaL_checklstring(L, -1, &out[i].len);
+        out[i] = (ft_text){ NULL, 0 };
+        if (!optional || lua_toboolean(L, -1)) out[i].data = luaL_checklstring(L, -1, &out[i].len);
         lua_pop(L, 1);
     }
 }
@@ -200,8 +202,8 @@ static int tokenizer_encode_all(lua_State *L)
 
     for (lua_Integer first = 0; first < total; first += CHUNK) {
         const lua_Integer n = total - first < CHUNK ? total - first : CHUNK;
-        gather(L, 2, first + 1, n, texts);
-        if (has_pairs) gather(L, 3, first + 1, n, pairs);
+        gather(L, 2, first + 1, n, texts, 0);
+        if (has_pairs) gather(L, 3, first + 1, n, pairs, 1);
         ft_status s = ft_tokenizer_encode_batch(t, texts, has_pairs ? pairs : NULL, (size_t)n, &o, x->at, &e);
         for (lua_Integer i = 0; i < n && !s; i++) {
             const ft_encoding *c = &x->at[i];

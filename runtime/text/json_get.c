@@ -6,6 +6,9 @@ ft_status ft_json_parse(json_t **out, const char *bytes, size_t n, ft_err *e)
     json_error_t why;
 
     *out = json_loadb(bytes ? bytes : "", n, 0, &why);
+    /* "No limit" is written as the integer 1e30 by some tools: read numbers as doubles then. */
+    if (!*out && json_error_code(&why) == json_error_numeric_overflow)
+        *out = json_loadb(bytes ? bytes : "", n, JSON_DECODE_INT_AS_REAL, &why);
     if (*out) return FT_OK;
     if (json_error_code(&why) == json_error_out_of_memory) return ft_fail(e, FT_EMEM, "out of memory: reading JSON");
     return ft_fail(e, FT_EDATA, "line %d, column %d: %s", why.line, why.column, why.text);

@@ -171,6 +171,15 @@ static void sizes_around_the_cuts(void **state)
     check_all(sizes, sizeof sizes / sizeof *sizes);
 }
 
+/* Large enough for panels to be handed to several threads. */
+static void sizes_that_use_threads(void **state)
+{
+    static const int64_t sizes[][3] = { { 261, 401, 65 }, { 1030, 70, 41 }, { 400, 61, 103 }, { 5, 1200, 403 } };
+
+    assert_int_equal(use(state), 0);
+    check_all(sizes, sizeof sizes / sizeof *sizes);
+}
+
 static void products_with_no_rows_or_columns_touch_nothing(void **state)
 {
     float y = 3, x = 1;
@@ -235,6 +244,7 @@ int main(void)
         both(small_and_odd_sizes),
         both(random_sizes),
         both(sizes_around_the_cuts),
+        both(sizes_that_use_threads),
         both(products_with_no_rows_or_columns_touch_nothing),
         both(an_empty_sum_is_zero),
         both(nan_is_passed_on),

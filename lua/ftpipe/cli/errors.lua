@@ -41,7 +41,7 @@ end
 
 -- A fault of the program that passed through a step or the evaluation of a pipeline file.
 local function is_internal(e)
-   return e.ftpipe == "internal" or (e.traceback ~= nil and e.ftpipe ~= "interrupted" and e.message:find(sources[2]) ~= nil)
+   return e.ftpipe == "internal" or (e.traceback ~= nil and e.message:find(sources[2]) ~= nil)
 end
 
 ---@param e table from capture

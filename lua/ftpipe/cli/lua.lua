@@ -1,7 +1,7 @@
 --- ftpipe lua: run a Lua file with ftpipe's modules.
 --
--- The script sees the embedded modules (require "ftpipe", "ftpipe.core.fs", ...), Lua files beside itself and below the
--- current directory, `arg`, and a `print` of its own; reading or making an undeclared global is an error, as everywhere.
+-- The script sees the embedded modules (require "ftpipe", "ftpipe.core.fs", ...), Lua files beside itself and below
+-- the current directory, `arg`, and a `print` of its own; an undeclared global is an error, as everywhere.
 
 local host = require "ftpipe.core.host"
 local fs = require "ftpipe.core.fs"

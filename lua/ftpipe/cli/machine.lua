@@ -9,8 +9,8 @@ local machine = {}
 machine.options = {
    { name = "threads", arg = "N", type = "integer", min = 1, max = 1024, help = "threads to compute with",
       default = "one for each processor" },
-   { name = "memory", arg = "SIZE", type = "size", help = "ceiling on memory, for instance 8G; what would go above it fails",
-      default = "none" },
+   { name = "memory", arg = "SIZE", type = "size", default = "none",
+      help = "ceiling on memory, for instance 8G; what would go above it fails" },
    { name = "blas", arg = "NAME", choices = { "auto", "openblas", "onednn" },
       help = "library of matrix products", default = "auto" },
 }

@@ -63,7 +63,8 @@ local expected = { integer = "a whole number", number = "a number", size = "a si
    assignment = "name=value" }
 
 local function fail(message, command)
-   failure.raise("usage", message, command and ("`ftpipe %s --help` lists the options"):format(command) or "see `ftpipe help`")
+   local hint = command and ("`ftpipe %s --help` lists the options"):format(command) or "see `ftpipe help`"
+   failure.raise("usage", message, hint)
 end
 
 local function value_of(option, text, command)
@@ -111,8 +112,8 @@ local function store(out, option, value)
    end
 end
 
---- Split a command's arguments into options and the rest. After "--" (or, with `stop`, after the first word that is no
---- option) everything is the rest. Raises "usage".
+--- Split a command's arguments into options and the rest. After "--" (or, with `stop`, from the first word on that
+--- is no option) everything is the rest. Raises "usage".
 ---@param list ftpipe.option[]
 ---@param args string[]
 ---@param command? string for the hint

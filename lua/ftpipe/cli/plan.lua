@@ -13,7 +13,8 @@ local plan = {
 plan.evaluation = {
    { name = "set", arg = "NAME=VALUE", type = "assignment", repeated = true,
       help = "value of a parameter (`ftpipe help FILE` lists them); may be given often" },
-   { name = "seed", arg = "N", type = "integer", min = 0, help = "of everything random", default = "the file's own, else 1" },
+   { name = "seed", arg = "N", type = "integer", min = 0, help = "of everything random",
+      default = "the file's own, else 1" },
 }
 
 plan.options = { plan.evaluation[1], plan.evaluation[2],

@@ -16,13 +16,16 @@ only the directory's path is printed.]],
    options = machine.with {
       plan.evaluation[1], plan.evaluation[2],
       { name = "out", arg = "DIR", help = "where results go", default = "runs/NAME/1, 2, ..." },
-      { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, help = "time between checkpoints", default = "60" },
+      { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, default = "60",
+         help = "time between checkpoints" },
    },
 }
 
 local function say_where(out)
    sys.err(("results: %s\n"):format(out))
-   if fs.stat(out .. "/model") == "directory" then sys.err(("to use it: ftpipe predict %s/model \"some text\"\n"):format(out)) end
+   if fs.stat(out .. "/model") == "directory" then
+      sys.err(("to use it: ftpipe predict %s/model \"some text\"\n"):format(out))
+   end
 end
 
 function run.run(opts, positional)

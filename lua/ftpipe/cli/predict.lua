@@ -1,0 +1,102 @@
+--- ftpipe predict: labels for texts on the command line, or for the rows of a file.
+
+local sys = require "ftpipe.core.sys"
+local failure = require "ftpipe.failure"
+local machine = require "ftpipe.cli.machine"
+
+local predict = {
+   summary = "Predict labels with a tuned model",
+   usage = "predict MODEL (TEXT... | --input FILE) [options]",
+   details = [[
+MODEL is a model directory, or the directory of a run that holds one.
+
+Texts given as arguments are answered by a table, or with --json by one object a line: text, label,
+score (the label's probability) and probabilities.
+
+A file is CSV, TSV, JSON Lines, JSON or lines of text, known by its extension; standard input (-) is
+lines of text, or JSON Lines if it begins with "{", unless --format says otherwise. Its rows keep
+their order and columns and get label, score and prob_LABEL for every label; in JSON Lines label,
+score and the object probabilities. A name that is there already becomes predicted_NAME. The
+output's format follows the extension of --output, else the input; lines of text become CSV. At
+--output nothing appears unless every row could be read.]],
+   options = machine.with {
+      { name = "input", arg = "FILE", help = "rows to predict, - for standard input" },
+      { name = "output", arg = "FILE", help = "where they go with their labels", default = "standard output" },
+      { name = "json", help = "answer in JSON Lines" },
+      { name = "format", arg = "NAME", choices = { "csv", "tsv", "jsonl", "json", "lines" },
+         help = "format of the input" },
+      { name = "text", arg = "A,B", help = "columns that hold the text", default = "those the model was trained on" },
+      { name = "batch-rows", arg = "N", type = "integer", min = 1, max = 1000000,
+         help = "rows that are sorted by length and computed together", default = "1024" },
+   },
+}
+
+local function check(opts, positional)
+   local function fail(message) failure.raise("usage", message, "ftpipe " .. predict.usage) end
+   if not positional[1] then fail "predict needs a model" end
+   if opts.input and positional[2] then fail "give either texts or --input, not both" end
+   if not opts.input and not positional[2] then fail "there is nothing to predict: give texts, or --input FILE" end
+   for _, name in ipairs { "output", "format", "text", "batch_rows" } do
+      if opts[name] and not opts.input then fail(("--%s goes with --input"):format(name:gsub("_", "-"))) end
+   end
+   for i = 2, #positional do
+      if not utf8.len(positional[i]) then fail(("text %d is not UTF-8"):format(i - 1)) end
+   end
+end
+
+local function list(text)
+   local out = {}
+   for name in text:gmatch "[^,]+" do out[#out + 1] = name end
+   return out
+end
+
+local function table_of(predictor, texts, all)
+   local shorten = require("ftpipe.report").shorten
+   local width = sys.terminal() or 100
+   local labels, longest = {}, 5
+   for i, p in ipairs(all) do
+      local label, score = predictor:best(p)
+      labels[i] = { label, score }
+      longest = math.max(longest, utf8.len(label) or #label)
+   end
+   local function line(label, score, text)
+      return label .. (" "):rep(longest - (utf8.len(label) or #label)) .. "  " .. score .. "  " .. text .. "\n"
+   end
+   local out = { line("label", "score", "text") }
+   for i, text in ipairs(texts) do
+      local shown = text:gsub("%c", " ")
+      out[i + 1] = line(labels[i][1], ("%.3f"):format(labels[i][2]), shorten(shown, math.max(20, width - longest - 10)))
+   end
+   return table.concat(out)
+end
+
+local function predict_texts(predictor, texts, opts)
+   local all = predictor:probabilities(texts)
+   if not opts.json then
+      sys.out(table_of(predictor, texts, all))
+      return
+   end
+   for i, text in ipairs(texts) do sys.out(predictor:json(text, all[i]) .. "\n") end
+end
+
+local function predict_file(predictor, opts)
+   if opts.output then sys.catch_interrupts() end      -- so that no half-written file stays
+   local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
+   local total = predictor:stream { input = opts.input, output = opts.output, json = opts.json, format = opts.format,
+      text = opts.text and list(opts.text), batch_rows = opts.batch_rows, progress = progress }
+   progress:finish()
+   if total.cut > 0 and not opts.quiet then
+      sys.err(("%d of %d texts are longer than %d tokens and were cut\n"):format(total.cut, total.rows,
+         predictor.max_length))
+   end
+end
+
+function predict.run(opts, positional)
+   check(opts, positional)
+   machine.apply(opts)
+   local predictor = require("ftpipe.predict").open(positional[1])
+   if opts.input then predict_file(predictor, opts)
+   else predict_texts(predictor, table.move(positional, 2, #positional, 1, {}), opts) end
+end
+
+return predict
