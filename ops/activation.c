@@ -146,17 +146,18 @@ static void backward(const ft_op_call *c, int from_x, backward_fn *row)
     const int64_t rows = ft_block_rows(R), blocks = ft_block_count(R);
     const float *from = from_x ? c->in[0]->data : c->out->data, *dy = c->d_out->data;
     const float *bias = has_bias && from_x ? c->in[1]->data : NULL;
-    float *dx = c->d_in[0] ? c->d_in[0]->data : NULL, *part = has_bias && c->d_in[1] ? c->work : NULL;
+    const int into_bias = has_bias && c->d_in[1];
+    float *dx = c->d_in[0] ? c->d_in[0]->data : NULL, *part = c->work;
 
-    if (!dx && !part) return;
+    if (!dx && !into_bias) return;
 #pragma omp parallel for schedule(static) if (n > FT_WORTH)
     for (int64_t b = 0; b < blocks; b++) {
-        float *d_bias = part ? part + b * C : NULL;
+        float *d_bias = into_bias ? part + b * C : NULL;
         if (d_bias) memset(d_bias, 0, sizeof(float) * (size_t)C);
         for (int64_t r = b * rows, last = ft_least(R, (b + 1) * rows); r < last; r++)
             row(ft_least(C, n - r * C), from + r * C, bias, dy + r * C, c->add[0], dx ? dx + r * C : NULL, d_bias);
     }
-    if (part) ft_block_fold(part, blocks, C, C, c->add[1], c->d_in[1]->data);
+    if (into_bias) ft_block_fold(part, blocks, C, C, c->add[1], c->d_in[1]->data);
 }
 
 /* The constant KIND makes every row function straight code; the loops over rows are shared. */

@@ -199,9 +199,14 @@ function context:keep_best(model, score, loss, facts)
    return better
 end
 
---- Epochs since the best one.
+--- Epochs since the score was best or, if that is later, since the validation loss was lowest: while the loss still
+-- falls, a score that stands still on a small split is noise.
 function context:stalled()
-   return self.best_so_far and #self.history - self.best_so_far.epoch or 0
+   local last, lowest = self.best_so_far and self.best_so_far.epoch or #self.history, math.huge
+   for k, e in ipairs(self.history) do
+      if e.valid_loss and e.valid_loss < lowest then lowest, last = e.valid_loss, math.max(last, k) end
+   end
+   return #self.history - last
 end
 
 --- End the loop after this update.

@@ -107,7 +107,7 @@ static void the_share_and_the_mean_are_right(void **state)
             squares += (double)y[j] * (double)y[j];
             if (j > 0) beside += ((double)y[j] - 1) * ((double)y[j - 1] - 1);
         }
-        const double n = R * C, keep = 1 - lround(shares[i] * 65536) / 65536.0, var = 1 / keep - 1;
+        const double n = R * C, keep = 1 - round(shares[i] * 65536) / 65536, var = 1 / keep - 1;
         assert_true(fabs(sum / n - 1) < 5 * sqrt(var / n));
         assert_true(fabs(squares / n - 1 / keep) < 0.02 / keep);
         assert_true(fabs(beside / n) < 5 * var / sqrt(n));

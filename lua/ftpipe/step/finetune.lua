@@ -23,7 +23,7 @@ step.params = {
    dropout = { type = "number", min = 0, max = 0.9, help = "instead of the encoder's own rates" },
    label_smoothing = { type = "number", default = 0, min = 0, max = 0.9 },
    groups = { type = "list", help = "{ { match = glob, lr = number }, ... }" },
-   patience = { type = "integer", default = 3, min = 0, help = "epochs without a better score before stopping; 0: never stop" },
+   patience = { type = "integer", default = 3, min = 0, help = "epochs without a better score or a lower validation loss before stopping; 0: never stop" },
    metric = { type = "string", default = "accuracy", choices = { "accuracy", "f1", "mcc" } },
    keep = { type = "string", default = "best", choices = { "best", "last" } },
    loss = { type = "function", help = "function(logits, gold) -> one value per row" },

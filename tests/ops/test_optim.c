@@ -1,0 +1,193 @@
+/* tests/ops/test_optim.c - one step of each optimiser against its formula in double, over several steps and sizes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+#include "core/rng.h"
+#include "graph/op.h"
+
+#define MOST 40000
+
+static float w[MOST], g[MOST], m[MOST], v[MOST], first_w[MOST];
+static double want_w[MOST], want_m[MOST], want_v[MOST];
+
+static void threads(int n)
+{
+#ifdef _OPENMP
+    omp_set_num_threads(n);
+#else
+    (void)n;
+#endif
+}
+
+static void fresh(int64_t n)
+{
+    ft_rng_normal(ft_rng_site(1, "w"), w, (size_t)n, 1);
+    memset(m, 0, sizeof m);
+    memset(v, 0, sizeof v);
+    for (int64_t i = 0; i < n; i++) {
+        want_w[i] = (double)w[i];
+        want_m[i] = want_v[i] = 0;
+    }
+}
+
+static void compare(const char *isa, int step, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs((double)w[i] - want_w[i]) <= 2e-6 * (1 + fabs(want_w[i]))))
+            fail_msg("%s: step %d: weight %lld is %.9g, not %.9g", isa, step, (long long)i, (double)w[i], want_w[i]);
+}
+
+/* torch.optim.AdamW, single tensor, amsgrad off. */
+static void plain_adamw(int64_t n, const float *h)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double d = (double)g[i] * (double)h[7];
+        want_w[i] *= 1 - (double)h[0] * (double)h[4];
+        want_m[i] += (d - want_m[i]) * (1 - (double)h[1]);
+        want_v[i] = want_v[i] * (double)h[2] + (1 - (double)h[2]) * d * d;
+        want_w[i] -= (double)h[0] / (double)h[5] * want_m[i] / (sqrt(want_v[i]) / sqrt((double)h[6]) + (double)h[3]);
+    }
+}
+
+/* torch.optim.SGD, dampening 0. */
+static void plain_sgd(int64_t n, const float *h)
+{
+    for (int64_t i = 0; i < n; i++) {
+        double d = (double)g[i] * (double)h[4] + (double)h[2] * want_w[i];
+        if (h[1] > 0) {
+            want_m[i] = h[5] > 0 ? d : (double)h[1] * want_m[i] + d;
+            d = h[3] > 0 ? d + (double)h[1] * want_m[i] : want_m[i];
+        }
+        want_w[i] -= (double)h[0] * d;
+    }
+}
+
+static void steps(const char *isa, const char *name, int64_t n, const float *hyper)
+{
+    const ft_optim_kernel *k = ft_optim_find(name);
+    const int adam = strcmp(name, "adamw") == 0;
+    float h[8];
+
+    assert_non_null(k);
+    assert_int_equal(k->moments, adam ? 2 : 1);
+    memcpy(h, hyper, sizeof h);
+    fresh(n);
+    for (int t = 1; t <= 8; t++) {
+        ft_rng_normal(ft_rng_site((uint64_t)t, "g"), g, (size_t)n, 0.3f);
+        if (adam) {
+            h[5] = (float)(1 - pow((double)h[1], t));
+            h[6] = (float)(1 - pow((double)h[2], t));
+        } else {
+            h[5] = t == 1;
+            if (t == 1) memset(m, 0xff, sizeof m); /* the first step may not read it */
+        }
+        k->update(w, g, m, v, n, h);
+        if (adam)
+            plain_adamw(n, h);
+        else
+            plain_sgd(n, h);
+        compare(isa, t, n);
+    }
+}
+
+static void in_every_instruction_set(const char *name, const float *hyper)
+{
+    static const int64_t sizes[] = { 0, 1, 5, 16, 37, 1000, MOST };
+    const char *names[8], *before = ft_op_active()->isa;
+    const int n = ft_op_isas(names);
+
+    for (int i = 0; i < n; i++) {
+        assert_int_equal(ft_op_select(names[i], NULL), FT_OK);
+        for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) steps(names[i], name, sizes[s], hyper);
+    }
+    assert_int_equal(ft_op_select(before, NULL), FT_OK);
+}
+
+static void adamw_follows_its_formula(void **state)
+{
+    (void)state;
+    in_every_instruction_set("adamw", (const float[8]){ 1e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0, 0, 1 });
+    in_every_instruction_set("adamw", (const float[8]){ 1e-3f, 0.8f, 0.95f, 1e-6f, 0, 0, 0, 0.37f });
+}
+
+static void sgd_follows_its_formula(void **state)
+{
+    (void)state;
+    in_every_instruction_set("sgd", (const float[8]){ 0.1f, 0, 0, 0, 1 });
+    in_every_instruction_set("sgd", (const float[8]){ 0.1f, 0, 0.05f, 0, 0.5f });
+    in_every_instruction_set("sgd", (const float[8]){ 0.1f, 0.9f, 0.05f, 0, 1 });
+    in_every_instruction_set("sgd", (const float[8]){ 0.1f, 0.9f, 0.05f, 1, 0.7f });
+}
+
+static void sgd_without_momentum_needs_no_moments(void **state)
+{
+    (void)state;
+    const float h[] = { 0.1f, 0, 0, 0, 1, 1 };
+    float one[] = { 1, 2 }, grad[] = { 1, -1 };
+
+    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h);
+    assert_true(fabsf(one[0] - 0.9f) < 1e-7f && fabsf(one[1] - 2.1f) < 3e-7f);
+}
+
+static void threads_change_no_bit(void **state)
+{
+    (void)state;
+    const float adamw[] = { 1e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.001f, 1 }, sgd[] = { 0.1f, 0.9f, 0.1f, 1, 1, 1 };
+
+    for (int k = 0; k < 2; k++) {
+        for (int n = 1; n <= 3; n++) {
+            threads(n);
+            fresh(MOST);
+            ft_rng_normal(ft_rng_site(3, "g"), g, MOST, 1);
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw);
+            if (n == 1) memcpy(first_w, w, sizeof w);
+            assert_memory_equal(first_w, w, sizeof w);
+        }
+    }
+    threads(2);
+}
+
+/* A bowl with axes of different steepness: both must reach its bottom. */
+static void a_quadratic_is_minimised(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        float h[8] = { 0.05f, 0.9f, 0.999f, 1e-8f, 0, 0, 0, 1 };
+        if (k) memcpy(h, (const float[8]){ 0.05f, 0.9f, 0, 0, 1, 0 }, sizeof h);
+        fresh(64);
+        for (int t = 1; t <= 600; t++) {
+            for (int i = 0; i < 64; i++) g[i] = (w[i] - 1) * (0.2f + 0.1f * (float)(i % 10));
+            if (k) {
+                h[5] = t == 1;
+            } else {
+                h[0] = 0.05f * (1 - (float)t / 601);
+                h[5] = (float)(1 - pow(0.9, t));
+                h[6] = (float)(1 - pow(0.999, t));
+            }
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h);
+        }
+        for (int i = 0; i < 64; i++)
+            if (!(fabsf(w[i] - 1) < 1e-2f)) fail_msg("optimiser %d: weight %d is %g", k, i, (double)w[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(adamw_follows_its_formula),
+        cmocka_unit_test(sgd_follows_its_formula),
+        cmocka_unit_test(sgd_without_momentum_needs_no_moments),
+        cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(a_quadratic_is_minimised),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
