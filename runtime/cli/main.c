@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <utf8proc.h>
 
 #include "core/mem.h"
@@ -112,11 +113,21 @@ static int run(const char *lua_dir, int argc, char **argv)
     return code;
 }
 
+/* Threads that wait for work spin; by default for so long that on a machine shared with others every small operation
+ * costs milliseconds. The runtime reads its settings before main, hence the second exec (about a millisecond). */
+static void spin_briefly(char **argv)
+{
+    if (getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME") || getenv("OMP_WAIT_POLICY")) return;
+    if (setenv("GOMP_SPINCOUNT", "20000", 1) || setenv("KMP_BLOCKTIME", "1", 1)) return;
+    execv("/proc/self/exe", argv);      /* on failure: go on as we are */
+}
+
 int main(int argc, char **argv)
 {
     const char *lua_dir = getenv("FTPIPE_LUA");
     char facts[4096];
 
+    spin_briefly(argv);
     /* A training run shall survive that nobody reads its messages any more. */
     signal(SIGPIPE, SIG_IGN);
     if (lua_dir && !*lua_dir) lua_dir = NULL;

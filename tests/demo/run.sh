@@ -8,6 +8,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 
 "$ftpipe" lua tests/demo/make.lua "$dir"
-"$ftpipe" run pipelines/sentiment.lua --set model="$dir/encoder" --set data="$dir/reviews.csv" --set control=true --out "$dir/run"
+"$ftpipe" run pipelines/sentiment.lua --set model="$dir/encoder" --set data="$dir/reviews.csv" --set control=true \
+    --set head_lr=1e-2 --set lr=2e-3 --set epochs=8 --out "$dir/run"
 "$ftpipe" predict "$dir/run/model" "the handle of this kettle is superb." "my lamp was broken, the cable is faulty and noisy."
 "$ftpipe" lua tests/demo/learnt.lua "$dir/run/log.jsonl"
