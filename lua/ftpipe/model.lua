@@ -161,6 +161,14 @@ function model.replace_head(source, opts, seed)
    return self
 end
 
+--- A model of random weights from a configuration alone, without checkpoint or tokeniser: for measuring.
+---@param config table as in config.json
+function model.random(config, opts, seed)
+   local unit = arch.find(config.model_type)
+   return new({ unit = unit, config = config, dims = unit.dimensions(config) }, heads.find(opts.head),
+      { labels = opts.labels, pool = opts.pool or "pooler" }, seed)
+end
+
 --- All parameters in their canonical order.
 function model:parameters() return self.list end
 

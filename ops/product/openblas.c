@@ -6,6 +6,7 @@
  */
 #include <cblas.h>
 #include <dlfcn.h>
+#include <omp.h>
 #include <stdio.h>
 
 #include "ops/product/product.h"
@@ -48,7 +49,9 @@ ft_status ft_product_open_openblas(ft_product *p, ft_err *e)
 
     gemm = (void (*)(enum CBLAS_ORDER, enum CBLAS_TRANSPOSE, enum CBLAS_TRANSPOSE, blasint, blasint, blasint, float,
                      const float *, blasint, const float *, blasint, float, float *, blasint))f;
+    const int pool = omp_get_max_threads();      /* the OpenMP build would change the pool's size as well */
     ((void (*)(int))threads)(1);
+    omp_set_num_threads(pool);
     p->name = "openblas";
     p->sgemm = sgemm;
     char version[32] = "?";

@@ -1,0 +1,192 @@
+--- Measures training and evaluation of a published shape, with random weights, by the loop that ft.finetune itself runs.
+--
+-- Figures are tokens per second over whole updates (batch, forward, backward, clipping, AdamW, log line), useful FLOP/s by
+-- the formula below, and the rate of matrix products on the shape's own products in the same run, best of all libraries.
+-- FLOPs of a forward pass per token and layer: 8 h^2 + 4 h inner + 4 S h, S = sum(len^2) / sum(len); training is three times that.
+
+local fs = require "ftpipe.core.fs"
+local graph = require "ftpipe.core.graph"
+local sys = require "ftpipe.core.sys"
+local text = require "ftpipe.core.text"
+local failure = require "ftpipe.failure"
+local finetune = require "ftpipe.step.finetune"
+local model = require "ftpipe.model"
+local scoring = require "ftpipe.scoring"
+local training = require "ftpipe.training"
+
+local benchmark = {}
+
+--- hidden, layers, heads, inner of each shape; the vocabulary is BERT's.
+benchmark.shapes = {
+   ["minilm-l6"] = { 384, 6, 12, 1536 }, ["distil"] = { 768, 6, 12, 3072 }, ["bert-base"] = { 768, 12, 12, 3072 },
+   ["mini"] = { 256, 4, 4, 1024 },
+}
+
+local function configuration(shape)
+   local d = benchmark.shapes[shape]
+   return { model_type = "bert", vocab_size = 30522, hidden_size = d[1], num_hidden_layers = d[2], num_attention_heads = d[3],
+      intermediate_size = d[4], max_position_embeddings = 512, type_vocab_size = 2, hidden_act = "gelu",
+      hidden_dropout_prob = 0.1, attention_probs_dropout_prob = 0.1 }
+end
+
+-- ==== Lengths ====
+
+-- SST-2's phrases: log-normal, about 13.3 tokens with [CLS] and [SEP], at most 66.
+local function sst2_length(n)
+   local u, v = sys.random(1, "bench.u", n, 1 << 30) + 1, sys.random(1, "bench.v", n, 1 << 30)
+   local normal = math.sqrt(-2 * math.log(u / (1 << 30))) * math.cos(2 * math.pi * v / (1 << 30))
+   return math.max(3, math.min(66, math.floor(math.exp(2.38 + 0.67 * normal)) + 2))
+end
+
+--- n lengths: a number, "sst2", or a file with one length a line (repeated as needed).
+function benchmark.lengths(what, n)
+   local out = {}
+   local fixed = math.tointeger(tonumber(what))
+   local list
+   if not fixed and what ~= "sst2" then
+      list = {}
+      for word in failure.try("usage", fs.read(what)):gmatch "%S+" do
+         list[#list + 1] = math.tointeger(tonumber(word))
+            or failure.raise("usage", ("%s: '%s' is not a length"):format(what, word))
+      end
+      if #list == 0 then failure.raise("usage", what .. " holds no lengths") end
+   end
+   for i = 1, n do out[i] = fixed or list and list[(i - 1) % #list + 1] or sst2_length(i) end
+   for _, length in ipairs(out) do
+      if length < 2 or length > 512 then failure.raise("usage", ("length %d: 2 to 512 are possible"):format(length)) end
+   end
+   return out
+end
+
+local function split_of(lengths)
+   local tokens, labels = text.tokens(), {}
+   for i, n in ipairs(lengths) do
+      local ids = {}
+      for k = 1, n do ids[k] = 1000 + (i * 7919 + k * 104729) % 29000 end
+      tokens:add(ids)
+      labels[i] = i % 2 + 1
+   end
+   return { name = "train", n = #lengths, tokens = tokens, labels = labels }
+end
+
+-- ==== FLOPs ====
+
+local function effective_length(lengths)
+   local sum, squares = 0, 0
+   for _, n in ipairs(lengths) do sum, squares = sum + n, squares + n * n end
+   return squares / sum, sum
+end
+
+--- FLOPs of a forward pass for one token.
+function benchmark.flops(shape, lengths)
+   local h, layers, _, inner = table.unpack(benchmark.shapes[shape])
+   return layers * (8 * h * h + 4 * h * inner + 4 * effective_length(lengths) * h)
+end
+
+-- The products of one training step on M tokens: { form, M, N, K }.
+local function products(shape, M)
+   local h, _, _, inner = table.unpack(benchmark.shapes[shape])
+   local out = {}
+   for _, p in ipairs { { 3 * h, h }, { h, h }, { inner, h }, { h, inner } } do
+      local N, K = p[1], p[2]
+      out[#out + 1] = { "nt", M, N, K }
+      out[#out + 1] = { "nn", M, K, N }
+      out[#out + 1] = { "tn", N, K, M }
+   end
+   return out
+end
+
+local function best_time(p)
+   local flops = 2 * p[2] * p[3] * p[4]
+   local repeats, best = math.max(1, math.floor(4e9 / flops)), math.huge
+   for _ = 1, 5 do best = math.min(best, sys.product_time(p[1], p[2], p[3], p[4], repeats) / repeats) end
+   return best, flops
+end
+
+--- FLOP/s of the step's own products (FLOP-weighted harmonic mean), for each the best of all libraries.
+function benchmark.product_rate(shape, M)
+   local used = sys.product().name
+   local best, flops = {}, {}
+   for _, name in ipairs { "openblas", "onednn" } do
+      if sys.product(name) then
+         for i, p in ipairs(products(shape, M)) do
+            local t, f = best_time(p)
+            best[i], flops[i] = math.min(best[i] or math.huge, t), f
+         end
+      end
+   end
+   sys.product(used)
+   local time, work = 0, 0
+   for i = 1, #best do time, work = time + best[i], work + flops[i] end
+   return work / time
+end
+
+-- ==== Measuring ====
+
+local function median(list)
+   table.sort(list)
+   return list[(#list + 1) // 2]
+end
+
+-- A context as the runner makes it, with a log that is written and thrown away.
+local function context_for(rates, warm)
+   local log = fs.append "/dev/null"
+   local ctx = training.context { step = "bench", seed = 1, log = log }
+   function ctx:own(m)
+      m.attach = function(_, optimiser) self:attach(m, optimiser) end
+      return m
+   end
+   function ctx.say() end
+   function ctx.settled() end
+   function ctx.card() end
+   function ctx.on_update(entry, update, seconds)
+      if entry.step > warm then rates[#rates + 1] = { tokens = update.tokens, seconds = seconds } end
+   end
+   return ctx
+end
+
+local function rate_of(list)
+   local tokens, seconds = 0, 0
+   for _, r in ipairs(list) do tokens, seconds = tokens + r.tokens, seconds + r.seconds end
+   return tokens / seconds
+end
+
+local function profile_table()
+   local out = graph.profile()
+   graph.profile(false)
+   table.sort(out, function(a, b) return a.forward_s + a.backward_s > b.forward_s + b.backward_s end)
+   return out
+end
+
+--- opts: shape, lengths, batch, updates, warm, profile. Returns a table of figures.
+function benchmark.run(opts)
+   local shape, batch, updates, warm = opts.shape, opts.batch, opts.updates, opts.warm
+   local lengths = benchmark.lengths(opts.lengths, batch * (updates + warm))
+   local split = split_of(lengths)
+   local m = model.random(configuration(shape), { head = "classification", labels = { "a", "b" } }, 1)
+   local rates, params = {}, {}
+   for key, spec in pairs(finetune.params) do params[key] = spec.default end
+   params.lr, params.epochs, params.batch, params.patience = 1e-5, 1, batch, 0
+   if opts.profile then graph.profile(true) end
+   finetune.run(context_for(rates, warm), { model = m, data = { train = split } }, params)
+   local profile = opts.profile and profile_table()
+   scoring.probabilities(m, split.tokens)
+   local passes = {}
+   for k = 1, 3 do
+      local start = sys.now()
+      scoring.probabilities(m, split.tokens)
+      passes[k] = sys.now() - start
+   end
+   local _, total = effective_length(lengths)
+   local per_token = benchmark.flops(shape, lengths)
+   local train, eval = rate_of(rates), total / median(passes)
+   local tokens = math.min(training.TOKENS, math.floor(total / (updates + warm)))
+   local products_s = benchmark.product_rate(shape, tokens)
+   return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(), precision = "f32",
+      products_by = sys.product().name, kernels = (sys.isa()), train_tok_s = train, eval_tok_s = eval,
+      train_flop_s = 3 * per_token * train, product_flop_s = products_s,
+      train_share = 3 * per_token * train / products_s, eval_share = per_token * eval / products_s,
+      peak_bytes = sys.memory().peak, resident_bytes = sys.memory().resident, profile = profile }
+end
+
+return benchmark
