@@ -7,7 +7,7 @@
 #   make test-slow           training tests that take minutes
 #   make test-real MODEL=DIR DATA=DIR      tests on a published model and a public data set
 #   make fuzz [FUZZ_SECONDS=60] [FUZZ=name]      every fuzz target, or one, for that long
-#   make bench               timings of kernels
+#   make bench               speed of training and evaluation, as a table
 #   make check               format, lint, floors, vectorisation of hot loops
 #   make format              rewrite the C files in the house format
 #   make install [PREFIX=/usr/local] [DESTDIR=]
@@ -201,7 +201,6 @@ $(foreach d,$(test_dirs),$(eval $(call programs_for,$(d))))
 test_programs := $(call built,$(filter-out tests/slow/%,$(wildcard tests/*/test_*.c)))
 slow_programs := $(call built,$(wildcard tests/slow/test_*.c))
 real_programs := $(call built,$(wildcard tests/*/real_*.c))
-bench_programs := $(call built,$(wildcard tests/*/bench_*.c))
 test_scripts := $(wildcard tests/lua/test_*.lua tests/cli/test_*.sh)
 only = $(strip $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(t:$(B)/%=%)),$(t))),$(1)))
 
@@ -221,8 +220,8 @@ test-real: $(real_programs) $(BIN)
 	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests TEST_TIMEOUT=7200 TEST_JOBS=1 MODEL='$(MODEL)' DATA='$(DATA)' \
 	  sh tests/run.sh $(wildcard tests/real/*.sh)
 
-bench: $(bench_programs) $(BIN)
-	@for p in $(bench_programs); do echo "$$p"; $$p || exit; done
+bench: $(BIN)
+	@FTPIPE=$(BIN) sh tests/bench/run.sh
 
 demo: all
 	@FTPIPE=$(BIN) sh tests/demo/run.sh
