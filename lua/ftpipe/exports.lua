@@ -17,6 +17,8 @@ end
 
 local function interval(i) return i and { low = i.low, high = i.high, level = i.level } or nil end
 
+local function difference(d) return d and { value = d.value, low = d.low, high = d.high } or nil end
+
 -- Plain scores of one split, with the intervals of the headline figures.
 local function scores(s)
    if not s then return nil end
@@ -41,8 +43,7 @@ local function metrics(result, name, run)
    for split, s in pairs(e.baseline or {}) do out.baseline[split] = { accuracy = s.accuracy, f1 = s.f1, label = s.label } end
    out.differences = {}
    for kind, d in pairs(e.differences or {}) do
-      out.differences[kind] = { accuracy = d.accuracy and { value = d.accuracy.value, low = d.accuracy.low, high = d.accuracy.high },
-         f1 = d.f1 and { value = d.f1.value, low = d.f1.low, high = d.f1.high } }
+      out.differences[kind] = { accuracy = difference(d.accuracy), f1 = difference(d.f1) }
    end
    for i, s in ipairs(result.sentences) do out.verdict[i] = { code = s.code, level = s.level, text = s.text } end
    out.data, out.settled = e.data, {}

@@ -48,7 +48,8 @@ function pipeline.step(t)
       end
       local n = select("#", ...)
       args.run = t.run
-      local handle = current.plan:add({ kind = "lua", version = t.version or 1, inputs = inputs, params = { run = { required = true } },
+      local handle = current.plan:add({ kind = "lua", version = t.version or 1, inputs = inputs,
+         params = { run = { required = true } },
          run = function(ctx, artifacts)
             local list = {}
             for i = 1, n do list[i] = artifacts[("input_%d"):format(i)] end

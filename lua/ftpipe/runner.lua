@@ -220,7 +220,8 @@ local function execute(run)
    for _, step in ipairs(run.plan.steps) do
       local ok, artifact = xpcall(run_step, function(e)
          if failure.is(e) then return failure.wrap(e, step.where) end
-         return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e), traceback = host.traceback(tostring(e), 2) },
+         return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e),
+            traceback = host.traceback(tostring(e), 2) },
             { __tostring = function(x) return x.message end })
       end, run, step)
       if not ok then

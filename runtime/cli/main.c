@@ -5,22 +5,15 @@
  * Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 130 interrupted.
  */
 #include <errno.h>
-#include <jansson.h>
-#include <lua.h>
-#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include <utf8proc.h>
 
 #include "core/mem.h"
+#include "script/about.h"
 #include "script/host.h"
-
-#ifndef FT_VERSION
-#define FT_VERSION "0.1.0"
-#endif
 
 /* Standard output has no reader any more: end as a program does that knows nothing of it. */
 static void end_quietly(void)
@@ -40,35 +33,6 @@ static void write_text(void *ctx, int stream, const char *text, size_t n)
     if (fflush(stdout) && errno == EPIPE) end_quietly();
     fwrite(text, 1, n, stderr);
     fflush(stderr);
-}
-
-/* "5.4.6" from "$LuaVersion: Lua 5.4.6  Copyright ..." of the library that is loaded. */
-static void lua_version_of(char out[16])
-{
-    const char *p = strstr(lua_ident, "Lua 5");
-    size_t n = 0;
-
-    if (p)
-        for (p += 4; n < 15 && p[n] && p[n] != ' '; n++) out[n] = p[n];
-    out[n] = '\0';
-}
-
-/* Facts about the program, one a line. */
-static void describe(char *out, size_t size, const char *lua_dir)
-{
-    char lua[16];
-
-    lua_version_of(lua);
-    snprintf(out, size,
-             "version=" FT_VERSION "\n"
-#ifdef __clang__
-             "compiler=clang " __clang_version__ "\n"
-#else
-             "compiler=gcc " __VERSION__ "\n"
-#endif
-             "openmp=%d\nlua=%s\njansson=%s\nutf8proc=%s\nlibcrypto=%s\n%s%s%s",
-             _OPENMP, lua, jansson_version_str(), utf8proc_version(), OpenSSL_version(OPENSSL_VERSION),
-             lua_dir ? "lua_dir=" : "", lua_dir ? lua_dir : "", lua_dir ? "\n" : "");
 }
 
 /* Take --lua DIR or --lua=DIR out of the options before the command. Returns how many arguments are left, -1 where
@@ -94,7 +58,7 @@ static int take_lua_dir(int argc, char **argv, const char **dir)
 
 static int run(const char *lua_dir, int argc, char **argv)
 {
-    const ft_host_sink sink = { write_text, NULL };
+    const ft_host_sink sink = { write_text, NULL, stdout };
     ft_host *host = NULL;
     ft_err e = { 0 };
     char *message = NULL;
@@ -119,7 +83,7 @@ static void spin_briefly(char **argv)
 {
     if (getenv("GOMP_SPINCOUNT") || getenv("KMP_BLOCKTIME") || getenv("OMP_WAIT_POLICY")) return;
     if (setenv("GOMP_SPINCOUNT", "20000", 1) || setenv("KMP_BLOCKTIME", "1", 1)) return;
-    execv("/proc/self/exe", argv);      /* on failure: go on as we are */
+    execv("/proc/self/exe", argv); /* on failure: go on as we are */
 }
 
 int main(int argc, char **argv)
@@ -136,7 +100,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "ftpipe: --lua needs a directory\n");
         return 2;
     }
-    describe(facts, sizeof facts, lua_dir);
+    ft_about(facts, sizeof facts, lua_dir);
     char *no_args[] = { facts };
     if (argc > 0) argv[0] = facts;
     int code = run(lua_dir, n + 1, argc > 0 ? argv : no_args);

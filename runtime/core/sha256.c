@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 ft_status ft_sha256_init(ft_sha256 *h, ft_err *e)
@@ -95,3 +96,5 @@ ft_status ft_sha256_file(const char *path, char hex[FT_SHA256_HEX], ft_err *e)
     if (!s) ft_sha256_digits(digest, hex);
     return s;
 }
+
+const char *ft_sha256_library(void) { return OpenSSL_version(OPENSSL_VERSION); }

@@ -31,4 +31,7 @@ void ft_sha256_digits(const unsigned char digest[FT_SHA256_SIZE], char hex[FT_SH
 ft_status ft_sha256_hex(const void *bytes, size_t n, char hex[FT_SHA256_HEX], ft_err *e);
 ft_status ft_sha256_file(const char *path, char hex[FT_SHA256_HEX], ft_err *e);
 
+/* Name and version of the library behind it. */
+const char *ft_sha256_library(void);
+
 #endif

@@ -1,6 +1,7 @@
 /* runtime/script/host.c - makes the Lua state, finds modules, turns errors into text. */
 #include "script/host.h"
 
+#include <jansson.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
@@ -43,10 +44,10 @@ static void *allocate(void *ud, void *p, size_t old, size_t size)
 
 static const luaL_Reg c_modules[] = {
     { "ftpipe.core.tensor", ft_open_tensor }, { "ftpipe.core.graph", ft_open_graph },
-    { "ftpipe.core.param", ft_open_param }, { "ftpipe.core.store", ft_open_store },
-    { "ftpipe.core.text", ft_open_text }, { "ftpipe.core.data", ft_open_data },
-    { "ftpipe.core.json", ft_open_json }, { "ftpipe.core.fs", ft_open_fs },
-    { "ftpipe.core.sys", ft_open_sys }, { NULL, NULL },
+    { "ftpipe.core.param", ft_open_param },   { "ftpipe.core.store", ft_open_store },
+    { "ftpipe.core.text", ft_open_text },     { "ftpipe.core.data", ft_open_data },
+    { "ftpipe.core.json", ft_open_json },     { "ftpipe.core.fs", ft_open_fs },
+    { "ftpipe.core.sys", ft_open_sys },       { NULL, NULL },
 };
 
 static const ft_embedded *find_embedded(const char *name)
@@ -57,8 +58,10 @@ static const ft_embedded *find_embedded(const char *name)
         const size_t mid = (low + high) / 2;
         const int order = strcmp(name, ft_embedded_lua[mid].name);
         if (order == 0) return &ft_embedded_lua[mid];
-        if (order < 0) high = mid;
-        else low = mid + 1;
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
     }
     return NULL;
 }
@@ -162,10 +165,7 @@ static int host_definition(lua_State *L)
     return 3;
 }
 
-static int no_such_global(lua_State *L)
-{
-    return luaL_error(L, "undefined variable '%s'", luaL_tolstring(L, 2, NULL));
-}
+static int no_such_global(lua_State *L) { return luaL_error(L, "undefined variable '%s'", luaL_tolstring(L, 2, NULL)); }
 
 static int no_new_global(lua_State *L)
 {
@@ -188,13 +188,17 @@ static void make_strict(lua_State *L)
 static int open_all(lua_State *L)
 {
     static const luaL_Reg libs[] = {
-        { LUA_GNAME, luaopen_base }, { LUA_LOADLIBNAME, luaopen_package }, { LUA_COLIBNAME, luaopen_coroutine },
-        { LUA_TABLIBNAME, luaopen_table }, { LUA_STRLIBNAME, luaopen_string }, { LUA_MATHLIBNAME, luaopen_math },
-        { LUA_UTF8LIBNAME, luaopen_utf8 }, { NULL, NULL },
+        { LUA_GNAME, luaopen_base },          { LUA_LOADLIBNAME, luaopen_package },
+        { LUA_COLIBNAME, luaopen_coroutine }, { LUA_TABLIBNAME, luaopen_table },
+        { LUA_STRLIBNAME, luaopen_string },   { LUA_MATHLIBNAME, luaopen_math },
+        { LUA_UTF8LIBNAME, luaopen_utf8 },    { NULL, NULL },
     };
     static const luaL_Reg host[] = {
-        { "load", host_load }, { "where", host_where }, { "traceback", host_traceback },
-        { "definition", host_definition }, { NULL, NULL },
+        { "load", host_load },
+        { "where", host_where },
+        { "traceback", host_traceback },
+        { "definition", host_definition },
+        { NULL, NULL },
     };
     static const char *const removed[] = { "dofile", "loadfile", "load", "collectgarbage", NULL };
 
@@ -234,6 +238,7 @@ static int open_all(lua_State *L)
 
 ft_status ft_host_new(ft_host **out, const char *lua_dir, const ft_host_sink *sink, ft_err *e)
 {
+    json_set_alloc_funcs(ft_malloc, ft_free); /* trees of JSON count like everything else */
     ft_host *h = ft_calloc(1, sizeof *h);
     if (!h) return ft_fail_mem(e, sizeof *h);
     if (lua_dir) h->lua_dir = ft_strdup(lua_dir);

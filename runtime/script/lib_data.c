@@ -5,6 +5,7 @@
 #include "data/reader.h"
 #include "data/writer.h"
 #include "script/bind.h"
+#include "script/host.h"
 #include "script/libs.h"
 
 #define READER "ft.reader"
@@ -73,8 +74,10 @@ static int bad_row(lua_State *L, ft_reader *r, const ft_err *e)
 
 static void push_cell(lua_State *L, const ft_cell *c)
 {
-    if (c->kind == FT_CELL_NULL) lua_pushboolean(L, 0);
-    else lua_pushlstring(L, c->ptr, c->len);
+    if (c->kind == FT_CELL_NULL)
+        lua_pushboolean(L, 0);
+    else
+        lua_pushlstring(L, c->ptr, c->len);
 }
 
 static int push_all(lua_State *L, const ft_row *row)
@@ -185,7 +188,7 @@ static int data_create(lua_State *L)
         b->is_file = !s;
         if (!s) s = ft_writer_open_atomic(&b->w, &b->file, &o, &e);
     } else {
-        s = ft_writer_open(&b->w, stdout, "standard output", &o, &e);
+        s = ft_writer_open(&b->w, ft_host_get_sink(L)->data, "standard output", &o, &e);
     }
     return s ? ft_lua_nil(L, &e) : 1;
 }
@@ -226,8 +229,10 @@ static int writer_commit(lua_State *L)
     b->w = NULL;
     if (b->is_file) {
         b->is_file = 0;
-        if (s) ft_atomic_abandon(&b->file);
-        else s = ft_atomic_commit(&b->file, &e);
+        if (s)
+            ft_atomic_abandon(&b->file);
+        else
+            s = ft_atomic_commit(&b->file, &e);
     }
     if (s) return ft_lua_nil(L, &e);
     lua_pushboolean(L, 1);

@@ -143,8 +143,10 @@ static int fs_real(lua_State *L)
 static int fs_free(lua_State *L)
 {
     struct statvfs v;
-    if (statvfs(luaL_checkstring(L, 1), &v)) lua_pushnil(L);
-    else lua_pushinteger(L, (lua_Integer)v.f_bavail * (lua_Integer)v.f_frsize);
+    if (statvfs(luaL_checkstring(L, 1), &v))
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, (lua_Integer)v.f_bavail * (lua_Integer)v.f_frsize);
     return 1;
 }
 
@@ -229,10 +231,22 @@ static const luaL_Reg file_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    { "read", fs_read }, { "write", fs_write }, { "mkdirs", fs_mkdirs }, { "remove", fs_remove },
-    { "rename", fs_rename }, { "symlink", fs_symlink }, { "stat", fs_stat }, { "list", fs_list },
-    { "cwd", fs_cwd }, { "real", fs_real }, { "free", fs_free }, { "sha256", fs_sha256 },
-    { "sha256_file", fs_sha256_file }, { "lock", fs_lock }, { "append", fs_append }, { NULL, NULL },
+    { "read", fs_read },
+    { "write", fs_write },
+    { "mkdirs", fs_mkdirs },
+    { "remove", fs_remove },
+    { "rename", fs_rename },
+    { "symlink", fs_symlink },
+    { "stat", fs_stat },
+    { "list", fs_list },
+    { "cwd", fs_cwd },
+    { "real", fs_real },
+    { "free", fs_free },
+    { "sha256", fs_sha256 },
+    { "sha256_file", fs_sha256_file },
+    { "lock", fs_lock },
+    { "append", fs_append },
+    { NULL, NULL },
 };
 
 int ft_open_fs(lua_State *L)

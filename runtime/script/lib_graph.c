@@ -107,8 +107,10 @@ static void read_list(lua_State *L, int table, const char *field, double *f, int
         if (n > max) luaL_error(L, "too many values in attribute '%s'", field);
         for (int k = 0; k < (int)n; k++) {
             lua_geti(L, -1, k + 1);
-            if (f) f[k] = luaL_checknumber(L, -1);
-            else i[k] = luaL_checkinteger(L, -1);
+            if (f)
+                f[k] = luaL_checknumber(L, -1);
+            else
+                i[k] = luaL_checkinteger(L, -1);
             lua_pop(L, 1);
         }
     }
@@ -127,8 +129,10 @@ static void read_attr(lua_State *L, int arg, const context *c, ft_op_attr *a)
     read_list(L, arg, "i", NULL, a->i, 6);
     if (lua_getfield(L, arg, "rows") != LUA_TNIL) a->rows = ft_lua_check(L, -1, FT_RAGGED);
     lua_pop(L, 1);
-    if (lua_getfield(L, arg, "site") == LUA_TSTRING) a->key = ft_rng_site(c->seed, lua_tostring(L, -1));
-    else a->training = 0;      /* a place without a name draws nothing */
+    if (lua_getfield(L, arg, "site") == LUA_TSTRING)
+        a->key = ft_rng_site(c->seed, lua_tostring(L, -1));
+    else
+        a->training = 0; /* a place without a name draws nothing */
     lua_pop(L, 1);
 }
 
@@ -294,14 +298,21 @@ static int var_detach(lua_State *L)
 }
 
 static const luaL_Reg var_methods[] = {
-    { "shape", var_shape }, { "tensor", var_tensor }, { "item", var_item }, { "detach", var_detach },
-    { "needs_grad", var_needs_grad }, { NULL, NULL },
+    { "shape", var_shape },   { "tensor", var_tensor },         { "item", var_item },
+    { "detach", var_detach }, { "needs_grad", var_needs_grad }, { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
-    { "begin", graph_begin }, { "apply", graph_apply }, { "variable", graph_variable },
-    { "scope_begin", graph_scope_begin }, { "scope_end", graph_scope_end }, { "backward", graph_backward },
-    { "cost", graph_cost }, { "profile", graph_profile }, { "has", graph_has }, { NULL, NULL },
+    { "begin", graph_begin },
+    { "apply", graph_apply },
+    { "variable", graph_variable },
+    { "scope_begin", graph_scope_begin },
+    { "scope_end", graph_scope_end },
+    { "backward", graph_backward },
+    { "cost", graph_cost },
+    { "profile", graph_profile },
+    { "has", graph_has },
+    { NULL, NULL },
 };
 
 static int context_close(lua_State *L)

@@ -25,8 +25,10 @@ static char null_mark;
 /* Whole numbers are Lua integers, also in a text where some integer was too big and all were read as doubles. */
 static void push_real(lua_State *L, double x)
 {
-    if (x == floor(x) && fabs(x) < 0x1p53) lua_pushinteger(L, (lua_Integer)x);
-    else lua_pushnumber(L, x);
+    if (x == floor(x) && fabs(x) < 0x1p53)
+        lua_pushinteger(L, (lua_Integer)x);
+    else
+        lua_pushnumber(L, x);
 }
 
 static void push(lua_State *L, const json_t *v)
@@ -37,8 +39,7 @@ static void push(lua_State *L, const json_t *v)
         const char *key;
         json_t *item;
         lua_createtable(L, 0, (int)json_object_size(v));
-        json_object_foreach((json_t *)(uintptr_t)v, key, item)
-        {
+        json_object_foreach ((json_t *)(uintptr_t)v, key, item) {
             lua_pushstring(L, key);
             push(L, item);
             lua_rawset(L, -3);
@@ -75,7 +76,7 @@ static int decode(lua_State *L)
     json_error_t at;
     const char *text = luaL_checklstring(L, 1, &n);
 
-    lua_pushcfunction(L, protected_push);      /* before the tree exists: pushing may fail */
+    lua_pushcfunction(L, protected_push); /* before the tree exists: pushing may fail */
     json_t *v = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &at);
     if (!v && json_error_code(&at) == json_error_numeric_overflow)
         v = json_loadb(text, n, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, &at);
@@ -91,7 +92,6 @@ static int decode(lua_State *L)
 }
 
 /* ==== Encoding ==== */
-
 
 static void encode_string(lua_State *L, luaL_Buffer *b, int index)
 {
@@ -125,12 +125,12 @@ static void encode_number(lua_State *L, luaL_Buffer *b, int index)
     if (lua_isinteger(L, index)) {
         snprintf(text, sizeof text, "%lld", (long long)lua_tointeger(L, index));
     } else if (!isfinite(x)) {
-        snprintf(text, sizeof text, "null");      /* JSON has no NaN */
+        snprintf(text, sizeof text, "null"); /* JSON has no NaN */
     } else {
         for (int digits = 15; digits <= 17; digits++) {
             snprintf(text, sizeof text, "%.*g", digits, x);
             for (char *p = text; *p; p++)
-                if (*p == ',') *p = '.';          /* a locale's decimal comma */
+                if (*p == ',') *p = '.'; /* a locale's decimal comma */
             if (strtod(text, NULL) == x) break;
         }
     }
@@ -179,7 +179,8 @@ static void encode_object(lua_State *L, int index, int out, int depth)
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
-        if (lua_type(L, -1) != LUA_TSTRING) luaL_error(L, "JSON objects have string keys, got a %s", luaL_typename(L, -1));
+        if (lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "JSON objects have string keys, got a %s", luaL_typename(L, -1));
         lua_pushvalue(L, -1);
         lua_rawseti(L, keys, ++n);
     }
@@ -208,8 +209,10 @@ static void encode_value(lua_State *L, int index, int out, int depth)
     luaL_checkstack(L, 12, "value is nested too deep");
     switch (lua_type(L, index)) {
     case LUA_TTABLE:
-        if (is_array(L, index)) encode_array(L, index, out, depth);
-        else encode_object(L, index, out, depth);
+        if (is_array(L, index))
+            encode_array(L, index, out, depth);
+        else
+            encode_object(L, index, out, depth);
         return;
     case LUA_TBOOLEAN: emit(L, out, lua_toboolean(L, index) ? "true" : "false"); return;
     case LUA_TNIL: emit(L, out, "null"); return;
@@ -217,8 +220,10 @@ static void encode_value(lua_State *L, int index, int out, int depth)
     case LUA_TSTRING:
     case LUA_TNUMBER:
         luaL_buffinit(L, &b);
-        if (lua_type(L, index) == LUA_TSTRING) encode_string(L, &b, index);
-        else encode_number(L, &b, index);
+        if (lua_type(L, index) == LUA_TSTRING)
+            encode_string(L, &b, index);
+        else
+            encode_number(L, &b, index);
         luaL_pushresult(&b);
         lua_rawseti(L, out, (lua_Integer)lua_rawlen(L, out) + 1);
         return;
@@ -250,7 +255,10 @@ static int array(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "decode", decode }, { "encode", encode }, { "array", array }, { NULL, NULL },
+    { "decode", decode },
+    { "encode", encode },
+    { "array", array },
+    { NULL, NULL },
 };
 
 int ft_open_json(lua_State *L)

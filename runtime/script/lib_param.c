@@ -78,7 +78,7 @@ static int set_nonfinite(lua_State *L)
 }
 
 static const luaL_Reg set_methods[] = {
-    { "add", set_add }, { "freeze", set_freeze }, { "unfreeze", set_unfreeze }, { "nonfinite", set_nonfinite },
+    { "add", set_add },     { "freeze", set_freeze }, { "unfreeze", set_unfreeze }, { "nonfinite", set_nonfinite },
     { "close", set_close }, { NULL, NULL },
 };
 
@@ -141,13 +141,14 @@ static int param_normal(lua_State *L)
     ft_param *p = check_param(L, 1);
     const lua_Integer seed = luaL_checkinteger(L, 2);
     const double std = luaL_checknumber(L, 3);
-    ft_rng_normal(ft_rng_site((uint64_t)seed, p->name), p->value->data, (size_t)ft_shape_count(&p->value->shape), (float)std);
+    ft_rng_normal(ft_rng_site((uint64_t)seed, p->name), p->value->data, (size_t)ft_shape_count(&p->value->shape),
+                  (float)std);
     return 0;
 }
 
 static const luaL_Reg param_methods[] = {
-    { "name", param_name }, { "shape", param_shape }, { "trainable", param_trainable }, { "loaded", param_loaded },
-    { "tensor", param_tensor }, { "grad", param_grad }, { "normal", param_normal }, { NULL, NULL },
+    { "name", param_name },     { "shape", param_shape }, { "trainable", param_trainable }, { "loaded", param_loaded },
+    { "tensor", param_tensor }, { "grad", param_grad },   { "normal", param_normal },       { NULL, NULL },
 };
 
 /* ==== Optimisers ==== */
@@ -165,7 +166,7 @@ static int optim_new(lua_State *L)
         .nesterov = ft_lua_opt_flag(L, 2, "nesterov", 0),
     };
     ft_box *b = ft_lua_box(L, OPTIM, 1);
-    lua_newtable(L);                       /* parameters held, so that they outlive the optimiser */
+    lua_newtable(L); /* parameters held, so that they outlive the optimiser */
     lua_setiuservalue(L, -2, 1);
     ft_optim *out;
     if (ft_optim_new(&out, kind, &o, &e)) return ft_lua_raise(L, &e);
@@ -246,12 +247,14 @@ static int optim_moments(lua_State *L)
 }
 
 static const luaL_Reg optim_methods[] = {
-    { "add", optim_add }, { "step", optim_step }, { "steps", optim_steps }, { "moments", optim_moments },
-    { "close", optim_close }, { NULL, NULL },
+    { "add", optim_add },         { "step", optim_step },   { "steps", optim_steps },
+    { "moments", optim_moments }, { "close", optim_close }, { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
-    { "set", set_new }, { "optim", optim_new }, { NULL, NULL },
+    { "set", set_new },
+    { "optim", optim_new },
+    { NULL, NULL },
 };
 
 int ft_open_param(lua_State *L)

@@ -83,8 +83,8 @@ static int st_metadata(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    { "names", st_names }, { "info", st_info }, { "tensor", st_tensor }, { "metadata", st_metadata },
-    { "close", st_close }, { NULL, NULL },
+    { "names", st_names },       { "info", st_info },   { "tensor", st_tensor },
+    { "metadata", st_metadata }, { "close", st_close }, { NULL, NULL },
 };
 
 static lua_Integer count_fields(lua_State *L, int arg)
@@ -112,14 +112,15 @@ static int store_write(lua_State *L)
     const char **keys = names + n, **values = keys + n_meta;
     lua_Integer i = 0, k = 0;
 
-    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1), i++) {      /* the tables keep what is pointed to */
+    for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1), i++) { /* the tables keep what is pointed to */
         luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 2, "names must be strings");
         names[i] = lua_tostring(L, -2);
         tensors[i] = ft_lua_check(L, -1, FT_TENSOR);
     }
     if (n_meta)
         for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1), k++) {
-            luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 3, "metadata are strings");
+            luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING && lua_type(L, -1) == LUA_TSTRING, 3,
+                          "metadata are strings");
             keys[k] = lua_tostring(L, -2);
             values[k] = lua_tostring(L, -1);
         }
@@ -132,7 +133,10 @@ static int store_write(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "open", store_open }, { "open_dir", store_open_dir }, { "write", store_write }, { NULL, NULL },
+    { "open", store_open },
+    { "open_dir", store_open_dir },
+    { "write", store_write },
+    { NULL, NULL },
 };
 
 int ft_open_store(lua_State *L)

@@ -56,8 +56,10 @@ static int sys_err(lua_State *L) { return sys_print(L, 2); }
 static int sys_terminal(lua_State *L)
 {
     struct winsize w;
-    if (!isatty(2)) lua_pushnil(L);
-    else lua_pushinteger(L, !ioctl(2, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 80);
+    if (!isatty(2))
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, !ioctl(2, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 80);
     return 1;
 }
 
@@ -162,9 +164,12 @@ static int sys_product_time(lua_State *L)
     float *w = x + M * K, *y = w + K * N;
     clock_gettime(CLOCK_MONOTONIC, &a);
     for (int64_t r = 0; r < repeats; r++) {
-        if (form == 0) ft_product_nt(M, N, K, x, K, w, K, NULL, 0, y, N);
-        else if (form == 1) ft_product_nn(M, N, K, x, K, w, N, 0, y, N);
-        else ft_product_tn(M, N, K, x, M, w, N, 0, y, N);
+        if (form == 0)
+            ft_product_nt(M, N, K, x, K, w, K, NULL, 0, y, N);
+        else if (form == 1)
+            ft_product_nn(M, N, K, x, K, w, N, 0, y, N);
+        else
+            ft_product_tn(M, N, K, x, M, w, N, 0, y, N);
     }
     clock_gettime(CLOCK_MONOTONIC, &b);
     ft_block_free(x, bytes);
@@ -181,7 +186,7 @@ static int sys_nearest(lua_State *L)
     const char **choices = lua_newuserdatauv(L, (size_t)n * sizeof *choices + 1, 0);
     for (lua_Integer i = 0; i < n; i++) {
         lua_geti(L, 2, i + 1);
-        choices[i] = luaL_checkstring(L, -1);     /* the table keeps it */
+        choices[i] = luaL_checkstring(L, -1); /* the table keeps it */
         lua_pop(L, 1);
     }
     lua_pushstring(L, ft_nearest(word, choices, (size_t)n));
@@ -250,11 +255,24 @@ static int sys_pid(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "now", sys_now }, { "date", sys_date }, { "out", sys_out }, { "err", sys_err }, { "terminal", sys_terminal },
-    { "getenv", sys_getenv }, { "memory", sys_memory }, { "memory_limit", sys_memory_limit },
-    { "threads", sys_threads }, { "isa", sys_isa }, { "product", sys_product }, { "product_time", sys_product_time },
-    { "nearest", sys_nearest }, { "random", sys_random }, { "shuffle", sys_shuffle },
-    { "interrupted", sys_interrupted }, { "catch_interrupts", sys_catch_interrupts }, { "pid", sys_pid },
+    { "now", sys_now },
+    { "date", sys_date },
+    { "out", sys_out },
+    { "err", sys_err },
+    { "terminal", sys_terminal },
+    { "getenv", sys_getenv },
+    { "memory", sys_memory },
+    { "memory_limit", sys_memory_limit },
+    { "threads", sys_threads },
+    { "isa", sys_isa },
+    { "product", sys_product },
+    { "product_time", sys_product_time },
+    { "nearest", sys_nearest },
+    { "random", sys_random },
+    { "shuffle", sys_shuffle },
+    { "interrupted", sys_interrupted },
+    { "catch_interrupts", sys_catch_interrupts },
+    { "pid", sys_pid },
     { NULL, NULL },
 };
 

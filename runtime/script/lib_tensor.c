@@ -58,9 +58,12 @@ static void set_element(lua_State *L, ft_tensor *t, int64_t i, int index)
         ((uint16_t *)t->data)[i] = ft_f16_from((float)luaL_checknumber(L, index));
     } else {
         const lua_Integer v = luaL_checkinteger(L, index);
-        if (t->dtype == FT_I32) ((int32_t *)t->data)[i] = (int32_t)v;
-        else if (t->dtype == FT_I64) ((int64_t *)t->data)[i] = v;
-        else ((uint8_t *)t->data)[i] = (uint8_t)v;
+        if (t->dtype == FT_I32)
+            ((int32_t *)t->data)[i] = (int32_t)v;
+        else if (t->dtype == FT_I64)
+            ((int64_t *)t->data)[i] = v;
+        else
+            ((uint8_t *)t->data)[i] = (uint8_t)v;
     }
 }
 
@@ -72,8 +75,10 @@ static int tensor_from(lua_State *L)
 
     luaL_checktype(L, 1, LUA_TTABLE);
     const lua_Integer n = luaL_len(L, 1);
-    if (lua_isnoneornil(L, 2)) shape = ft_shape_of(1, n, 0, 0, 0);
-    else ft_lua_shape(L, 2, &shape);
+    if (lua_isnoneornil(L, 2))
+        shape = ft_shape_of(1, n, 0, 0, 0);
+    else
+        ft_lua_shape(L, 2, &shape);
     luaL_argcheck(L, ft_shape_count(&shape) == n, 2, "shape and number of values differ");
     const int dtype = luaL_checkoption(L, 3, "f32", dtype_names);
     ft_box *b = ft_lua_box(L, FT_TENSOR, 0);
@@ -234,7 +239,8 @@ static int tensor_take_rows(lua_State *L)
         lua_geti(L, 2, i + 1);
         const lua_Integer r = lua_tointeger(L, -1);
         lua_pop(L, 1);
-        if (r < 1 || r > t->shape.dim[0]) return luaL_error(L, "row %I is outside 1..%I", r, (lua_Integer)t->shape.dim[0]);
+        if (r < 1 || r > t->shape.dim[0])
+            return luaL_error(L, "row %I is outside 1..%I", r, (lua_Integer)t->shape.dim[0]);
         memcpy((char *)out->data + (size_t)i * each, (const char *)t->data + (size_t)(r - 1) * each, each);
     }
     return 1;
@@ -256,10 +262,22 @@ static int tensor_close(lua_State *L)
 }
 
 static const luaL_Reg tensor_methods[] = {
-    { "shape", tensor_shape }, { "dtype", tensor_dtype }, { "count", tensor_count }, { "get", tensor_get },
-    { "set", tensor_set }, { "table", tensor_table }, { "convert", tensor_convert }, { "clone", tensor_clone },
-    { "copy", tensor_copy }, { "fill", tensor_fill }, { "view", tensor_view }, { "set_rows", tensor_set_rows },
-    { "take_rows", tensor_take_rows }, { "bytes", tensor_bytes }, { "close", tensor_close }, { NULL, NULL },
+    { "shape", tensor_shape },
+    { "dtype", tensor_dtype },
+    { "count", tensor_count },
+    { "get", tensor_get },
+    { "set", tensor_set },
+    { "table", tensor_table },
+    { "convert", tensor_convert },
+    { "clone", tensor_clone },
+    { "copy", tensor_copy },
+    { "fill", tensor_fill },
+    { "view", tensor_view },
+    { "set_rows", tensor_set_rows },
+    { "take_rows", tensor_take_rows },
+    { "bytes", tensor_bytes },
+    { "close", tensor_close },
+    { NULL, NULL },
 };
 
 /* ==== Ragged ==== */
@@ -337,12 +355,15 @@ static int ragged_close(lua_State *L)
 }
 
 static const luaL_Reg ragged_methods[] = {
-    { "rows", ragged_rows }, { "tokens", ragged_tokens }, { "length", ragged_length }, { "first", ragged_first },
-    { "close", ragged_close }, { NULL, NULL },
+    { "rows", ragged_rows },   { "tokens", ragged_tokens }, { "length", ragged_length },
+    { "first", ragged_first }, { "close", ragged_close },   { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {
-    { "new", tensor_new }, { "from", tensor_from }, { "ragged", ragged_new }, { NULL, NULL },
+    { "new", tensor_new },
+    { "from", tensor_from },
+    { "ragged", ragged_new },
+    { NULL, NULL },
 };
 
 int ft_open_tensor(lua_State *L)

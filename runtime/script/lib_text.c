@@ -49,8 +49,10 @@ static int tokenizer_id(lua_State *L)
     const ft_tokenizer *t = check_tokenizer(L);
     const char *s = luaL_checklstring(L, 2, &n);
     const int32_t id = ft_tokenizer_id(t, s, n);
-    if (id < 0) lua_pushnil(L);
-    else lua_pushinteger(L, id);
+    if (id < 0)
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, id);
     return 1;
 }
 
@@ -69,8 +71,10 @@ static int tokenizer_special(lua_State *L)
     static const char *const names[] = { "pad", "unk", "cls", "sep", "mask", NULL };
     const ft_tokenizer *t = check_tokenizer(L);
     const int32_t id = ft_tokenizer_special(t, (ft_special)luaL_checkoption(L, 2, NULL, names));
-    if (id < 0) lua_pushnil(L);
-    else lua_pushinteger(L, id);
+    if (id < 0)
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, id);
     return 1;
 }
 
@@ -347,14 +351,14 @@ static int tokens_batch(lua_State *L)
 }
 
 static const luaL_Reg tokenizer_methods[] = {
-    { "vocab_size", tokenizer_vocab_size }, { "id", tokenizer_id }, { "token", tokenizer_token },
-    { "special", tokenizer_special }, { "save", tokenizer_save }, { "encode", tokenizer_encode },
+    { "vocab_size", tokenizer_vocab_size }, { "id", tokenizer_id },       { "token", tokenizer_token },
+    { "special", tokenizer_special },       { "save", tokenizer_save },   { "encode", tokenizer_encode },
     { "encode_all", tokenizer_encode_all }, { "close", tokenizer_close }, { NULL, NULL },
 };
 
 static const luaL_Reg tokens_methods[] = {
-    { "add", tokens_add }, { "count", tokens_count }, { "length", tokens_length }, { "ids", tokens_ids },
-    { "digest", tokens_digest }, { "batch", tokens_batch }, { "close", tokens_close }, { NULL, NULL },
+    { "add", tokens_add },       { "count", tokens_count }, { "length", tokens_length }, { "ids", tokens_ids },
+    { "digest", tokens_digest }, { "batch", tokens_batch }, { "close", tokens_close },   { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = { { "load", text_load }, { "tokens", tokens_new }, { NULL, NULL } };

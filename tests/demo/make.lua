@@ -19,7 +19,8 @@ local things = { "kettle", "lamp", "backpack", "keyboard", "blender", "tent", "c
 local parts = { "handle", "battery", "fabric", "button", "colour", "sound", "finish", "cable", "size", "weight" }
 local good = { "superb", "sturdy", "reliable", "lovely", "quick", "comfortable", "bright", "excellent" }
 local bad = { "flimsy", "broken", "useless", "noisy", "slow", "cheap", "faulty", "dreadful" }
-local frame = { "the", "of", "this", "is", "and", "my", "was", "bought", "i", "for", "a", "friend", "week", "last", "feels", ".", "," }
+local frame = { "the", "of", "this", "is", "and", "my", "was", "bought", "i", "for", "a", "friend", "week", "last",
+   "feels", ".", "," }
 
 -- ==== Encoder ====
 

@@ -101,7 +101,8 @@ for _, name in ipairs { "published_encoder", "published_masked_lm" } do
       local hidden = m:hidden(case.tokens:batch(range(case.expect.batch_rows))):tensor():table()
       check.is_true(largest(hidden, case.get "last_hidden_state") < 1e-4, "hidden states")
       local card = m:card()
-      check.is_true(#card.dropped > 0 and table.concat(card.dropped, " "):find("cls.predictions", 1, true), "dropped heads are listed")
+      check.is_true(#card.dropped > 0 and table.concat(card.dropped, " "):find("cls.predictions", 1, true),
+         "dropped heads are listed")
       check.equal(table.concat(card.new, " "):find("encoder.pool", 1, true) ~= nil, name == "published_encoder", "new pooler")
    end)
 end
@@ -124,7 +125,8 @@ for _, name in ipairs { "uncased_gelu", "pairs_gelu_new", "cased_relu", "three_l
             check.is_true(norm(g) <= 1e-6 * all, their_name .. " should be 0")
          else
             local off = norm(g, want)
-            check.is_true(off <= 1e-4 * math.max(norm(want), 1e-3 * all), ("%s: off by %g of %g"):format(their_name, off, norm(want)))
+            check.is_true(off <= 1e-4 * math.max(norm(want), 1e-3 * all),
+               ("%s: off by %g of %g"):format(their_name, off, norm(want)))
          end
       end
       check.is_true(seen > 20, "gradients were compared")

@@ -34,7 +34,7 @@ local function compare(got, first, want, at, n, what)
    for i = 0, n - 1 do
       local off = math.abs(got[first + i] - want[at + i])
       worst = math.max(worst, off)
-      if not (off < 1e-4) then error(("%s differs by %g"):format(what, off), 0) end
+      if off ~= off or off >= 1e-4 then error(("%s differs by %g"):format(what, off), 0) end
    end
 end
 

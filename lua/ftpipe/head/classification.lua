@@ -3,7 +3,8 @@
 
 local nn = require "ftpipe.nn"
 
-local head = { name = "classification", version = 1, pools = { "pooler", "cls", "mean" }, architecture = "ForSequenceClassification" }
+local head = { name = "classification", version = 1, pools = { "pooler", "cls", "mean" },
+   architecture = "ForSequenceClassification" }
 
 function head.build(c)
    return { out = nn.linear(c.hidden, c.labels, { std = c.std }) }

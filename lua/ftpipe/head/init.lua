@@ -49,7 +49,8 @@ function heads.define(t)
    local last = select(3, host.definition(t.forward))
    local unit = { name = t.name or "custom", version = t.version or 1, build = t.build, forward = t.forward }
    if sources[chunk] then
-      unit.source = { chunk = chunk:gsub("^@.*/", "@"), first = first, build = heads.text_of(t.build), forward = heads.text_of(t.forward),
+      unit.source = { chunk = chunk:gsub("^@.*/", "@"), first = first, build = heads.text_of(t.build),
+         forward = heads.text_of(t.forward),
          name = unit.name, last = last }
    end
    return unit

@@ -121,7 +121,9 @@ function step.run(ctx, _, params)
    if not params.from and not params.train then
       failure.raise("usage", "no data: give one file (data=FILE), or train=FILE and test=FILE")
    end
-   if params.from and params.train then failure.raise("usage", "give either one file (data) or one per split (train, ...), not both") end
+   if params.from and params.train then
+      failure.raise("usage", "give either one file (data) or one per split (train, ...), not both")
+   end
    local map = mapping(params.map)
    local reject, finish = quarantine(ctx)
    local out = { splits = {} }
