@@ -7,7 +7,6 @@
 -- command line is relative to where one stands, one given in the file to that file.
 
 local sys = require "ftpipe.core.sys"
-local failure = require "ftpipe.failure"
 
 local params = {}
 

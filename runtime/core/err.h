@@ -12,19 +12,19 @@
 
 typedef enum ft_status {
     FT_OK = 0,
-    FT_EUSAGE,   /* option, argument or configuration is wrong */
-    FT_EDATA,    /* bytes from outside do not have the promised form */
-    FT_ESHAPE,   /* tensor shapes or dtypes do not fit together */
-    FT_EIO,      /* the system refused: open, read, write, rename, ... */
-    FT_EMEM,     /* memory is exhausted or the ceiling is reached */
-    FT_ENUM,     /* a number became NaN or infinite */
-    FT_ESTATE,   /* a handle was used after its life, or out of order */
-    FT_EINTR     /* the user asked to stop */
+    FT_EUSAGE, /* option, argument or configuration is wrong */
+    FT_EDATA,  /* bytes from outside do not have the promised form */
+    FT_ESHAPE, /* tensor shapes or dtypes do not fit together */
+    FT_EIO,    /* the system refused: open, read, write, rename, ... */
+    FT_EMEM,   /* memory is exhausted or the ceiling is reached */
+    FT_ENUM,   /* a number became NaN or infinite */
+    FT_ESTATE, /* a handle was used after its life, or out of order */
+    FT_EINTR   /* the user asked to stop */
 } ft_status;
 
 typedef struct ft_err {
     ft_status code;
-    char msg[1000];   /* one line or a few, without a trailing line break */
+    char msg[1000]; /* one line or a few, without a trailing line break */
 } ft_err;
 
 #if defined(__GNUC__)

@@ -20,7 +20,7 @@ ft_status ft_map_open(ft_map *m, const char *path, ft_err *e)
 
     m->data = NULL;
     m->size = 0;
-    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);   /* a FIFO is refused, not waited for */
+    const int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a FIFO is refused, not waited for */
     if (fd < 0) return ft_fail_errno(e, "%s", path);
     if (fstat(fd, &st)) {
         s = ft_fail_errno(e, "%s", path);
@@ -91,7 +91,7 @@ ft_status ft_atomic_open(ft_atomic *a, const char *path, ft_err *e)
     a->part = part.data;
     if (!s && !(a->f = fopen(a->part, "wbe"))) {
         s = ft_fail_errno(e, "cannot write %s", path);
-        ft_free(a->part);           /* it was not made: do not unlink it */
+        ft_free(a->part); /* it was not made: do not unlink it */
         a->part = NULL;
     }
     if (s) ft_atomic_abandon(a);

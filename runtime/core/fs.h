@@ -34,12 +34,12 @@ typedef struct ft_atomic {
 ft_status ft_atomic_open(ft_atomic *a, const char *path, ft_err *e);
 ft_status ft_atomic_write(ft_atomic *a, const void *bytes, size_t n, ft_err *e);
 ft_status ft_atomic_commit(ft_atomic *a, ft_err *e);
-void ft_atomic_abandon(ft_atomic *a);             /* safe to call twice, and after commit */
+void ft_atomic_abandon(ft_atomic *a); /* safe to call twice, and after commit */
 
 /* Write a whole file in one go, atomically. */
 ft_status ft_file_write(const char *path, const void *bytes, size_t n, ft_err *e);
 
-ft_status ft_mkdirs(const char *path, ft_err *e);  /* like mkdir -p */
-ft_status ft_remove_tree(const char *path, ft_err *e);   /* like rm -rf; never follows symbolic links */
+ft_status ft_mkdirs(const char *path, ft_err *e);      /* like mkdir -p */
+ft_status ft_remove_tree(const char *path, ft_err *e); /* like rm -rf; never follows symbolic links */
 
 #endif

@@ -115,8 +115,10 @@ ft_status ft_fail_mem(ft_err *e, size_t wanted)
     const size_t cap = atomic_load(&limit);
 
     if (cap)
-        return ft_fail(e, FT_EMEM, "out of memory: %zu MiB more were wanted above the %zu MiB in use, "
-                       "and the ceiling is %zu MiB", wanted >> 20, atomic_load(&live) >> 20, cap >> 20);
+        return ft_fail(e, FT_EMEM,
+                       "out of memory: %zu MiB more were wanted above the %zu MiB in use, "
+                       "and the ceiling is %zu MiB",
+                       wanted >> 20, atomic_load(&live) >> 20, cap >> 20);
     return ft_fail(e, FT_EMEM, "out of memory: %zu bytes were wanted", wanted);
 }
 
@@ -130,7 +132,7 @@ static size_t class_of(size_t size, size_t *bytes)
     if (size < top) {
         *bytes = (size + ALIGN - 1) / ALIGN * ALIGN;
         if (*bytes == 0) *bytes = ALIGN;
-        return *bytes / ALIGN;                       /* 1..8 */
+        return *bytes / ALIGN; /* 1..8 */
     }
     size_t index = 8;
     while (top * 2 <= size) {

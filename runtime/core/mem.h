@@ -17,11 +17,11 @@
 #include "core/err.h"
 
 void *ft_malloc(size_t size);
-void *ft_calloc(size_t n, size_t size);            /* zeroed; NULL also when n*size overflows */
-void *ft_realloc(void *p, size_t size);            /* on NULL the old block is untouched */
-void ft_free(void *p);                             /* NULL is fine */
+void *ft_calloc(size_t n, size_t size); /* zeroed; NULL also when n*size overflows */
+void *ft_realloc(void *p, size_t size); /* on NULL the old block is untouched */
+void ft_free(void *p);                  /* NULL is fine */
 char *ft_strdup(const char *s);
-char *ft_strndup(const char *s, size_t n);         /* copies exactly n bytes and adds a NUL */
+char *ft_strndup(const char *s, size_t n); /* copies exactly n bytes and adds a NUL */
 
 /* "out of memory" with the size and, where a ceiling is set, the ceiling. */
 ft_status ft_fail_mem(ft_err *e, size_t wanted);
@@ -29,18 +29,18 @@ ft_status ft_fail_mem(ft_err *e, size_t wanted);
 /* Tensor blocks. `size` at free must be the size at allocation. */
 void *ft_block_alloc(size_t size);
 void ft_block_free(void *p, size_t size);
-void ft_block_trim(void);                          /* give kept blocks back to the system */
+void ft_block_trim(void); /* give kept blocks back to the system */
 
 typedef struct ft_mem_stats {
-    size_t live;         /* bytes handed out now, both kinds */
-    size_t peak;         /* highest value of live since the last reset */
-    size_t kept;         /* bytes of blocks kept for reuse */
-    uint64_t system;     /* tensor blocks that no kept one could serve */
+    size_t live;     /* bytes handed out now, both kinds */
+    size_t peak;     /* highest value of live since the last reset */
+    size_t kept;     /* bytes of blocks kept for reuse */
+    uint64_t system; /* tensor blocks that no kept one could serve */
 } ft_mem_stats;
 
 ft_mem_stats ft_mem_get(void);
 void ft_mem_reset_peak(void);
-void ft_mem_set_limit(size_t bytes);               /* 0: no ceiling */
+void ft_mem_set_limit(size_t bytes); /* 0: no ceiling */
 
 /* Tests: let the nth request from now (1 = next) and all later ones fail; 0 switches it off. */
 void ft_mem_fail_at(uint64_t nth);

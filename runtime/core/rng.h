@@ -12,7 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-typedef struct ft_rng_key { uint32_t k[2]; } ft_rng_key;
+typedef struct ft_rng_key {
+    uint32_t k[2];
+} ft_rng_key;
 
 /* Key for a seed and a site name (FNV-1a over the name, mixed with the seed). */
 ft_rng_key ft_rng_site(uint64_t seed, const char *site);

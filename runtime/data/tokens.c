@@ -49,8 +49,10 @@ ft_status ft_tokens_add(ft_tokens *t, const int32_t *ids, const int32_t *types, 
 
     const size_t bytes = (size_t)len * sizeof *ids;
     if (len) memcpy(t->ids + t->total, ids, bytes);
-    if (types && len) memcpy(t->types + t->total, types, bytes);
-    else if (len) memset(t->types + t->total, 0, bytes);
+    if (types && len)
+        memcpy(t->types + t->total, types, bytes);
+    else if (len)
+        memset(t->types + t->total, 0, bytes);
     if (t->n == 0) t->offset[0] = 0;
     t->total += len;
     t->offset[++t->n] = t->total;
@@ -100,7 +102,9 @@ ft_status ft_tokens_batch(const ft_tokens *t, const int32_t *index, int32_t n, f
         if (!s) s = ft_tensor_new(&out->types, FT_I32, &shape, e);
         if (!s) s = ft_tensor_new(&out->positions, FT_I32, &shape, e);
     }
-    if (!s) fill(t, index, n, out);
-    else ft_token_batch_release(out);
+    if (!s)
+        fill(t, index, n, out);
+    else
+        ft_token_batch_release(out);
     return s;
 }

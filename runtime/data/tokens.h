@@ -10,19 +10,19 @@
 #include "tensor/tensor.h"
 
 typedef struct ft_tokens {
-    int32_t *ids, *types;     /* (total) */
-    int64_t *offset;          /* (n+1) */
+    int32_t *ids, *types; /* (total) */
+    int64_t *offset;      /* (n+1) */
     int64_t n, total;
     int64_t cap_n, cap_total;
 } ft_tokens;
 
-void ft_tokens_free(ft_tokens *t);                      /* leaves t empty */
+void ft_tokens_free(ft_tokens *t); /* leaves t empty */
 /* Add one example of `len` tokens; types NULL means all 0. Copies. */
 ft_status ft_tokens_add(ft_tokens *t, const int32_t *ids, const int32_t *types, int64_t len, ft_err *e);
 
 typedef struct ft_token_batch {
-    ft_tensor *ids, *types, *positions;   /* i32 (T); positions count from 0 in each row */
-    ft_ragged *rows;                      /* example ids are the indices given */
+    ft_tensor *ids, *types, *positions; /* i32 (T); positions count from 0 in each row */
+    ft_ragged *rows;                    /* example ids are the indices given */
 } ft_token_batch;
 
 /* The examples index[0..n-1] (0-based), in that order. The caller owns the four references. */

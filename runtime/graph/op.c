@@ -71,8 +71,10 @@ ft_status ft_op_select(const char *isa, ft_err *e)
             return FT_OK;
         }
     }
-    return ft_fail(e, FT_EUSAGE, "instruction set '%s' is unknown, not built in, or not supported by this processor; "
-                   "the best here is '%s'", isa, all[n - 1]->isa);
+    return ft_fail(e, FT_EUSAGE,
+                   "instruction set '%s' is unknown, not built in, or not supported by this processor; "
+                   "the best here is '%s'",
+                   isa, all[n - 1]->isa);
 }
 
 const ft_op *ft_op_find(const char *name)

@@ -25,29 +25,29 @@
 #endif
 #define FT_OP_PASTE2(a, b) a##_##b
 #define FT_OP_PASTE(a, b) FT_OP_PASTE2(a, b)
-#define FT_KERNEL(name) FT_OP_PASTE(name, FT_ISA)      /* for any function shared between ops files */
+#define FT_KERNEL(name) FT_OP_PASTE(name, FT_ISA) /* for any function shared between ops files */
 #define FT_OP(name) FT_KERNEL(ft_op_##name)
 
 /* What the caller of an op chooses. Which f[] and i[] mean what is said in the op's file. */
 typedef struct ft_op_attr {
     double f[4];
     int64_t i[6];
-    const ft_ragged *rows;      /* ragged ops and dropout; the tape keeps it alive */
-    ft_rng_key key;             /* dropout: site and seed */
-    uint64_t update;            /* dropout: which update */
-    int training;               /* 0: dropout is the identity */
+    const ft_ragged *rows; /* ragged ops and dropout; the tape keeps it alive */
+    ft_rng_key key;        /* dropout: site and seed */
+    uint64_t update;       /* dropout: which update */
+    int training;          /* 0: dropout is the identity */
 } ft_op_attr;
 
 typedef struct ft_op_call {
     const struct ft_op *op;
     int n_in;
-    const ft_tensor *in[FT_OP_IN];      /* an optional input may be NULL */
+    const ft_tensor *in[FT_OP_IN]; /* an optional input may be NULL */
     ft_tensor *out;
-    ft_tensor *saved[FT_OP_SAVED];      /* made in forward, read in backward; NULL if not asked for */
+    ft_tensor *saved[FT_OP_SAVED]; /* made in forward, read in backward; NULL if not asked for */
     ft_op_attr attr;
-    void *work;                         /* work_forward or work_backward bytes, 64-byte aligned, not zeroed */
+    void *work; /* work_forward or work_backward bytes, 64-byte aligned, not zeroed */
 
-    const ft_tensor *d_out;             /* backward only, never NULL */
+    const ft_tensor *d_out; /* backward only, never NULL */
     ft_tensor *d_in[FT_OP_IN];
     int add[FT_OP_IN];
 } ft_op_call;
@@ -55,7 +55,7 @@ typedef struct ft_op_call {
 /* Result of infer. */
 typedef struct ft_op_spec {
     ft_dtype dtype;
-    ft_shape shape;                     /* of the output */
+    ft_shape shape; /* of the output */
     ft_dtype saved_dtype[FT_OP_SAVED];
     ft_shape saved[FT_OP_SAVED];        /* rank -1: not used (the initial state) */
     size_t work_forward, work_backward; /* bytes */
@@ -65,19 +65,19 @@ typedef struct ft_op_spec {
 typedef struct ft_op {
     const char *name;
     int min_in, max_in;
-    unsigned keeps_in;     /* bit i: backward reads in[i], so its value must live until then */
-    int keeps_out;         /* backward reads out */
-    unsigned no_grad;      /* bit i: in[i] never has a gradient (ids, labels) */
+    unsigned keeps_in; /* bit i: backward reads in[i], so its value must live until then */
+    int keeps_out;     /* backward reads out */
+    unsigned no_grad;  /* bit i: in[i] never has a gradient (ids, labels) */
     /* c->in, n_in and attr are set (data may be NULL: shapes only). Fails with FT_ESHAPE or FT_EUSAGE. */
     ft_status (*infer)(const ft_op_call *c, ft_op_spec *s, ft_err *e);
     void (*forward)(const ft_op_call *c);
-    void (*backward)(const ft_op_call *c);   /* NULL: not differentiable */
+    void (*backward)(const ft_op_call *c); /* NULL: not differentiable */
 } ft_op;
 
 /* An optimiser's kernel: updates n weights in one pass. Which hyper[] mean what is said in its file. */
 typedef struct ft_optim_kernel {
     const char *name;
-    int moments;           /* 0, 1 or 2 arrays of state */
+    int moments; /* 0, 1 or 2 arrays of state */
     void (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper);
 } ft_optim_kernel;
 
@@ -97,7 +97,7 @@ ft_status ft_op_select(const char *isa, ft_err *e);
 /* Names of built and supported sets, best last; returns their count. */
 int ft_op_isas(const char *names[8]);
 
-const ft_op *ft_op_find(const char *name);               /* NULL if there is none */
+const ft_op *ft_op_find(const char *name); /* NULL if there is none */
 const ft_optim_kernel *ft_optim_find(const char *name);
 
 #endif

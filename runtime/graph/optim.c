@@ -10,7 +10,7 @@ typedef struct item {
     ft_param *param;
     ft_tensor *moment[2];
     double lr, decay;
-    int fresh;                 /* no step yet (SGD's momentum starts from the first gradient) */
+    int fresh; /* no step yet (SGD's momentum starts from the first gradient) */
 } item;
 
 struct ft_optim {
@@ -67,7 +67,8 @@ static ft_status fill_group(ft_optim *o, ft_param *const *params, size_t n, ft_e
         item *it = &o->items[o->n + i];
         const ft_shape *shape = &params[i]->value->shape;
         s = ft_tensor_view(&params[i]->grad, arena[0], at, shape, e);
-        for (int k = 0; k < o->kernel->moments && !s; k++) s = ft_tensor_view(&it->moment[k], arena[1 + k], at, shape, e);
+        for (int k = 0; k < o->kernel->moments && !s; k++)
+            s = ft_tensor_view(&it->moment[k], arena[1 + k], at, shape, e);
         at += ft_shape_count(shape);
     }
     for (int k = 0; k < 3; k++) ft_tensor_release(arena[k]);
@@ -78,7 +79,8 @@ ft_status ft_optim_add(ft_optim *o, ft_param *const *params, size_t n, double lr
 {
     for (size_t i = 0; i < n; i++) {
         if (!params[i]->trainable) return ft_fail(e, FT_EUSAGE, "parameter '%s' is frozen", params[i]->name);
-        if (params[i]->grad) return ft_fail(e, FT_EUSAGE, "parameter '%s' is held by an optimiser already", params[i]->name);
+        if (params[i]->grad)
+            return ft_fail(e, FT_EUSAGE, "parameter '%s' is held by an optimiser already", params[i]->name);
     }
     if (o->n + n > o->cap) {
         item *items = ft_realloc(o->items, (o->n + n) * sizeof *items);
@@ -105,8 +107,14 @@ static void update_item(const ft_optim *o, item *it, double lr_scale, double gra
     const double t = (double)o->steps;
     ft_param *p = it->param;
     float *m = it->moment[0] ? it->moment[0]->data : NULL, *v = it->moment[1] ? it->moment[1]->data : NULL;
-    const float adamw[8] = { lr, (float)h->beta1, (float)h->beta2, (float)h->eps, decay,
-                             (float)(1 - pow(h->beta1, t)), (float)(1 - pow(h->beta2, t)), (float)grad_scale };
+    const float adamw[8] = { lr,
+                             (float)h->beta1,
+                             (float)h->beta2,
+                             (float)h->eps,
+                             decay,
+                             (float)(1 - pow(h->beta1, t)),
+                             (float)(1 - pow(h->beta2, t)),
+                             (float)grad_scale };
     const float sgd[6] = { lr, (float)h->momentum, decay, (float)h->nesterov, (float)grad_scale, (float)it->fresh };
 
     o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
@@ -122,8 +130,7 @@ static ft_status global_norm(const ft_optim *o, double *norm, ft_err *e)
         const ft_param *p = o->items[i].param;
         if (!p->has_grad) continue;
         const double s = ft_op_active()->square_sum(p->grad->data, ft_shape_count(&p->grad->shape));
-        if (!isfinite(s))
-            return ft_fail(e, FT_ENUM, "the gradient of '%s' is not finite (NaN or infinite)", p->name);
+        if (!isfinite(s)) return ft_fail(e, FT_ENUM, "the gradient of '%s' is not finite (NaN or infinite)", p->name);
         sum += s;
     }
     *norm = sqrt(sum);

@@ -13,8 +13,8 @@
 typedef struct ft_optim ft_optim;
 
 typedef struct ft_optim_opts {
-    double beta1, beta2, eps;      /* AdamW; 0 means the defaults 0.9, 0.999, 1e-8 */
-    double momentum;               /* SGD */
+    double beta1, beta2, eps; /* AdamW; 0 means the defaults 0.9, 0.999, 1e-8 */
+    double momentum;          /* SGD */
     int nesterov;
 } ft_optim_opts;
 
@@ -22,7 +22,7 @@ typedef struct ft_optim_opts {
 ft_status ft_optim_new(ft_optim **out, const char *kind, const ft_optim_opts *opts, ft_err *e);
 /* Add trainable parameters; a parameter may be in one group only. Before the first step. */
 ft_status ft_optim_add(ft_optim *o, ft_param *const *params, size_t n, double lr, double weight_decay, ft_err *e);
-void ft_optim_free(ft_optim *o);              /* parameters lose their gradients */
+void ft_optim_free(ft_optim *o); /* parameters lose their gradients */
 
 /* One update from the gradients gathered since the last one: scales them so that their global norm is at most
  * clip (0: no clipping), moves every parameter that has a gradient, and forgets the gradients. lr_scale multiplies

@@ -111,7 +111,10 @@ static ft_status no_match(const ft_params *ps, const char *glob, ft_err *e)
     nearest = ft_nearest(glob, names, ps->n);
     ft_free((void *)names);
     return ft_fail(e, FT_EUSAGE, "'%s' matches no parameter; %s '%s'", glob,
-                   nearest ? "did you mean" : "the first one is called", nearest ? nearest : ps->n ? ps->items[0]->name : "");
+                   nearest ? "did you mean" : "the first one is called",
+                   nearest ? nearest
+                   : ps->n ? ps->items[0]->name
+                           : "");
 }
 
 ft_status ft_params_set_trainable(ft_params *ps, const char *glob, int trainable, size_t *n_matched, ft_err *e)

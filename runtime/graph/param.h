@@ -11,12 +11,12 @@
 
 typedef struct ft_param {
     char *name;
-    ft_tensor *value;        /* f32 */
-    ft_tensor *grad;         /* f32, same shape; NULL while nothing trains it */
-    int trainable;           /* cleared by freeze */
-    int loaded;              /* came from a checkpoint, not from the random initialisation */
-    int has_grad;            /* grad holds this update's sum so far */
-    int uses;                /* how many places of the model use it (tied weights: more than 1) */
+    ft_tensor *value; /* f32 */
+    ft_tensor *grad;  /* f32, same shape; NULL while nothing trains it */
+    int trainable;    /* cleared by freeze */
+    int loaded;       /* came from a checkpoint, not from the random initialisation */
+    int has_grad;     /* grad holds this update's sum so far */
+    int uses;         /* how many places of the model use it (tied weights: more than 1) */
 } ft_param;
 
 /* An ordered set of parameters with unique names. */
@@ -27,7 +27,7 @@ typedef struct ft_params {
 
 /* New zero-filled parameter at the end of the set; borrowed result. FT_EUSAGE if the name is taken. */
 ft_status ft_params_add(ft_params *ps, const char *name, const ft_shape *shape, ft_param **out, ft_err *e);
-ft_param *ft_params_find(const ft_params *ps, const char *name);   /* NULL if there is none */
+ft_param *ft_params_find(const ft_params *ps, const char *name); /* NULL if there is none */
 void ft_params_free(ft_params *ps);
 
 /* Set `trainable` of all parameters that a glob matches. '*' matches any characters, '?' one,

@@ -12,12 +12,12 @@
 #include "core/mem.h"
 
 typedef struct slot {
-    ft_shape shape;      /* stays when the value is freed */
+    ft_shape shape; /* stays when the value is freed */
     ft_tensor *value;
     ft_tensor *grad;
     ft_param *param;
     int needs_grad;
-    int kept;            /* a recorded op reads it in backward */
+    int kept; /* a recorded op reads it in backward */
 } slot;
 
 typedef struct record {
@@ -40,7 +40,7 @@ struct ft_tape {
     record *records;
     int32_t n_records, cap_records;
     ft_tape_cost cost;
-    size_t live;         /* FT_TAPE_SHAPE: bytes that would be live */
+    size_t live; /* FT_TAPE_SHAPE: bytes that would be live */
 };
 
 /* ==== Profile: one table for the process, off by default ==== */
@@ -213,8 +213,13 @@ static ft_status keep_record(ft_tape *t, const ft_op_call *c, const ft_var *in, 
         t->cap_records = cap;
     }
     record *r = &t->records[t->n_records++];
-    *r = (record){ .op = c->op, .n_in = c->n_in, .out = out, .attr = c->attr, .work = spec->work_backward,
-                   .flops = spec->flops, .bytes = spec->bytes };
+    *r = (record){ .op = c->op,
+                   .n_in = c->n_in,
+                   .out = out,
+                   .attr = c->attr,
+                   .work = spec->work_backward,
+                   .flops = spec->flops,
+                   .bytes = spec->bytes };
     ft_ragged_retain((ft_ragged *)(uintptr_t)c->attr.rows);
     for (int i = 0; i < FT_OP_SAVED; i++) r->saved[i] = c->saved[i];
     for (int i = 0; i < c->n_in; i++) {
@@ -337,7 +342,7 @@ static ft_status step_back(ft_tape *t, record *r, ft_err *e)
     ft_op_call c = { .op = r->op, .n_in = r->n_in, .attr = r->attr, .d_out = o->grad };
     ft_status s = FT_OK;
 
-    if (!c.d_out) return FT_OK;      /* nothing that the loss depends on */
+    if (!c.d_out) return FT_OK; /* nothing that the loss depends on */
     shell[FT_OP_IN] = (ft_tensor){ .shape = o->shape };
     c.out = o->value ? o->value : &shell[FT_OP_IN];
     for (int i = 0; i < FT_OP_SAVED; i++) c.saved[i] = r->saved[i];

@@ -51,12 +51,19 @@ ft_status ft_tape_backward(ft_tape *t, ft_var loss, float scale, ft_err *e);
 
 /* Sums over the ops of this generation (forward only): FLOPs and bytes moved; and in FT_TAPE_SHAPE
  * the bytes that would be live at the worst moment of forward and backward. */
-typedef struct ft_tape_cost { double flops, bytes; size_t peak; } ft_tape_cost;
+typedef struct ft_tape_cost {
+    double flops, bytes;
+    size_t peak;
+} ft_tape_cost;
 ft_tape_cost ft_tape_get_cost(const ft_tape *t);
 
 /* Time per op name, for `bench --profile`: off by default. */
-typedef struct ft_tape_profile { const char *op; uint64_t calls; double forward_s, backward_s, flops, bytes; } ft_tape_profile;
+typedef struct ft_tape_profile {
+    const char *op;
+    uint64_t calls;
+    double forward_s, backward_s, flops, bytes;
+} ft_tape_profile;
 void ft_tape_profile_on(int on);
-int ft_tape_profile_get(const ft_tape_profile **out);   /* returns the count */
+int ft_tape_profile_get(const ft_tape_profile **out); /* returns the count */
 
 #endif

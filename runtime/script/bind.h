@@ -40,7 +40,6 @@ void ft_lua_push_shape(lua_State *L, const ft_shape *shape);
 #define FT_RAGGED "ft.ragged"
 #define FT_PARAM "ft.param"
 
-
 /* Option fields of the table at arg (0 or nil: the default). */
 double ft_lua_opt_number(lua_State *L, int arg, const char *field, double fallback);
 int ft_lua_opt_flag(lua_State *L, int arg, const char *field, int fallback);

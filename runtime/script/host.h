@@ -19,7 +19,7 @@ typedef struct ft_host ft_host;
 typedef struct ft_host_sink {
     void (*write)(void *ctx, int stream, const char *text, size_t n);
     void *ctx;
-    FILE *data;      /* standard output, for writers that stream rows */
+    FILE *data; /* standard output, for writers that stream rows */
 } ft_host_sink;
 
 /* lua_dir (may be NULL): a directory whose files override the embedded modules. The sink must outlive the host. */

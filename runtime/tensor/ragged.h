@@ -16,10 +16,10 @@
 typedef struct ft_ragged {
     int refs;
     int32_t n_rows, n_tokens, max_len;
-    int32_t *offsets;    /* (B+1) */
-    int32_t *row_of;     /* (T) row of each token */
-    int32_t *example;    /* (B) id of the example in its data set */
-    int32_t *window;     /* (B) which window of a long example; 0 when it has one */
+    int32_t *offsets; /* (B+1) */
+    int32_t *row_of;  /* (T) row of each token */
+    int32_t *example; /* (B) id of the example in its data set */
+    int32_t *window;  /* (B) which window of a long example; 0 when it has one */
 } ft_ragged;
 
 /* From row lengths (B); example NULL means 0..B-1, window NULL means all 0. Copies. One reference in *out. */

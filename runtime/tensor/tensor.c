@@ -12,8 +12,8 @@ static const struct {
     const char *name;
     size_t size;
 } dtypes[] = {
-    [FT_F32] = { "f32", 4 },  [FT_BF16] = { "bf16", 2 }, [FT_F16] = { "f16", 2 },
-    [FT_I32] = { "i32", 4 },  [FT_I64] = { "i64", 8 },   [FT_U8] = { "u8", 1 },
+    [FT_F32] = { "f32", 4 }, [FT_BF16] = { "bf16", 2 }, [FT_F16] = { "f16", 2 },
+    [FT_I32] = { "i32", 4 }, [FT_I64] = { "i64", 8 },   [FT_U8] = { "u8", 1 },
 };
 
 size_t ft_dtype_size(ft_dtype t) { return dtypes[t].size; }
@@ -128,7 +128,7 @@ ft_status ft_tensor_wrap(ft_tensor **out, ft_dtype dtype, const ft_shape *shape,
     (*out)->data = data;
     (*out)->drop = drop;
     (*out)->ctx = ctx;
-    if (!drop) (*out)->base = *out;   /* marks storage that is not ours to free; see release */
+    if (!drop) (*out)->base = *out; /* marks storage that is not ours to free; see release */
     return FT_OK;
 }
 
@@ -169,7 +169,7 @@ static float float_of(uint32_t u)
 uint16_t ft_bf16_from(float x)
 {
     const uint32_t u = bits_of(x);
-    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u);   /* NaN stays NaN */
+    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u); /* NaN stays NaN */
     return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
 }
 
@@ -180,8 +180,8 @@ uint16_t ft_f16_from(float x)
     const uint32_t u = bits_of(x), sign = u >> 16 & 0x8000u, a = u & 0x7fffffffu;
 
     if (a > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);
-    if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u);          /* rounds to infinity */
-    if (a < 0x38800000u) {                                            /* subnormal: let the adder round */
+    if (a >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u); /* rounds to infinity */
+    if (a < 0x38800000u) {                                   /* subnormal: let the adder round */
         const uint32_t r = bits_of(float_of(a) + 0.5f) - 0x3f000000u;
         return (uint16_t)(sign | r);
     }

@@ -18,27 +18,27 @@ typedef enum ft_dtype { FT_F32, FT_BF16, FT_F16, FT_I32, FT_I64, FT_U8 } ft_dtyp
 
 typedef struct ft_shape {
     int rank;
-    int64_t dim[FT_MAX_RANK];   /* entries at and beyond rank are 1 */
+    int64_t dim[FT_MAX_RANK]; /* entries at and beyond rank are 1 */
 } ft_shape;
 
 typedef struct ft_tensor {
     int refs;
     ft_dtype dtype;
     ft_shape shape;
-    void *data;                 /* NULL: shape only */
+    void *data; /* NULL: shape only */
     size_t bytes;
-    struct ft_tensor *base;     /* a view keeps its base alive; NULL otherwise */
-    void (*drop)(void *ctx);    /* foreign storage (a mapping): called when the last reference goes */
+    struct ft_tensor *base;  /* a view keeps its base alive; NULL otherwise */
+    void (*drop)(void *ctx); /* foreign storage (a mapping): called when the last reference goes */
     void *ctx;
 } ft_tensor;
 
 size_t ft_dtype_size(ft_dtype t);
-const char *ft_dtype_name(ft_dtype t);                     /* "f32", "bf16", "f16", "i32", "i64", "u8" */
+const char *ft_dtype_name(ft_dtype t); /* "f32", "bf16", "f16", "i32", "i64", "u8" */
 
 ft_shape ft_shape_of(int rank, int64_t a, int64_t b, int64_t c, int64_t d);
-int64_t ft_shape_count(const ft_shape *s);                 /* elements */
+int64_t ft_shape_count(const ft_shape *s); /* elements */
 int ft_shape_equal(const ft_shape *a, const ft_shape *b);
-const char *ft_shape_text(const ft_shape *s, char buf[96]);  /* "(2,3)"; returns buf */
+const char *ft_shape_text(const ft_shape *s, char buf[96]); /* "(2,3)"; returns buf */
 
 /* All give one reference in *out. Contents of _new are not zeroed; _zeros are. */
 ft_status ft_tensor_new(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, ft_err *e);
@@ -47,11 +47,11 @@ ft_status ft_tensor_shape_only(ft_tensor **out, ft_dtype dtype, const ft_shape *
 /* Elements [first, first + count(shape)) of base, same dtype. */
 ft_status ft_tensor_view(ft_tensor **out, ft_tensor *base, int64_t first, const ft_shape *shape, ft_err *e);
 /* Borrow foreign bytes; drop(ctx) (may be NULL) runs when the tensor dies, and not where this call fails. */
-ft_status ft_tensor_wrap(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, void *data,
-                         void (*drop)(void *), void *ctx, ft_err *e);
+ft_status ft_tensor_wrap(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, void *data, void (*drop)(void *),
+                         void *ctx, ft_err *e);
 
-ft_tensor *ft_tensor_retain(ft_tensor *t);                 /* NULL stays NULL; returns t */
-void ft_tensor_release(ft_tensor *t);                      /* NULL is fine */
+ft_tensor *ft_tensor_retain(ft_tensor *t); /* NULL stays NULL; returns t */
+void ft_tensor_release(ft_tensor *t);      /* NULL is fine */
 
 /* Convert src into dst, same shape: f32, f16 and bf16 among each other, or equal dtypes.
  * To bf16 and f16 rounds to nearest even. */
