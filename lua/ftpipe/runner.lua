@@ -97,8 +97,9 @@ local function result_path(run, step) return run.out .. "/.run/" .. step.id .. "
 
 local function save_result(run, step, model)
    local facts = { history = json.array(model.history or {}), kept_epoch = model.kept_epoch or 0,
-      log_size = run.log:size(), settled = run.settled[step.id] and { lr = run.settled[step.id].lr,
+      settled = run.settled[step.id] and { lr = run.settled[step.id].lr,
       epochs = run.settled[step.id].epochs, batch = run.settled[step.id].batch } or nil }
+   failure.try("system", run.log:flush())
    failure.try("system", fs.mkdirs(run.out .. "/.run/" .. step.id))
    failure.try("system", store.write(result_path(run, step), model:weights(true), { facts = json.encode(facts) }))
    fs.remove(run.out .. "/.run/" .. step.id .. "/checkpoint.safetensors")
@@ -114,7 +115,7 @@ local function load_result(run, step, start)
    model:set_weights(weights)
    model.history, model.kept_epoch = facts.history, facts.kept_epoch > 0 and facts.kept_epoch or nil
    run.settled[step.id] = run.settled[step.id] or facts.settled
-   return model, facts
+   return model
 end
 
 local function is_model(x) return type(x) == "table" and x.set_weights ~= nil and x.list ~= nil end
@@ -138,9 +139,8 @@ local function trains(step) return step.kind == "finetune" or step.kind == "lua"
 local function run_step(run, step)
    local inputs, start = gather_inputs(run, step)
    if trains(step) and start then
-      local done, facts = load_result(run, step, start)
+      local done = load_result(run, step, start)
       if done then
-         run:truncate_log(facts.log_size)
          if run.progress then run.progress:line(("%s: finished before, taken from the interrupted run"):format(step.id)) end
          return done
       end
@@ -170,8 +170,10 @@ function run_meta:truncate_log(size)
    self.log = failure.try("system", fs.append(self.out .. "/log.jsonl", size))
 end
 
--- Before a training step writes its first line: where to cut the log if it must begin again.
+-- Before a training step writes its first line: where to cut the log if it must begin again. With a checkpoint it does
+-- not begin again, and the checkpoint says where to cut.
 function run_meta:mark_log(step)
+   if fs.stat(self.out .. "/.run/" .. step.id .. "/checkpoint.safetensors") then return end
    local path = self.out .. "/.run/" .. step.id .. ".begin"
    local size = fs.read(path)
    if size then return self:truncate_log(math.tointeger(tonumber(size))) end

@@ -161,6 +161,11 @@ function context:record(update, seconds)
       learning_rate = update.lr, gradient_norm = update.grad_norm, tokens_per_second = update.tokens / math.max(seconds, 1e-9) }
    if self.log then
       failure.try("system", self.log:write(json.encode(entry) .. "\n"))
+      local now = sys.now()
+      if now - (self.last_flush or 0) > 1 then
+         failure.try("system", self.log:flush())
+         self.last_flush = now
+      end
    end
    if self.progress then
       self.progress:update { step = update.index, loss = entry.loss, lr = update.lr, epoch = update.epoch,
