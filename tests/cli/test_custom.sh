@@ -1,0 +1,40 @@
+#!/bin/sh
+# tests/cli/test_custom.sh - heads, losses and loops written in pipeline files: trained, exported, predicted with, resumed.
+set -u
+
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$FTPIPE" lua tests/demo/make.lua "$work" 300
+
+check() { name=$1; shift; if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $name"; fi; }
+given="--quiet --set model=$work/encoder --set data=$work/reviews.csv"
+
+# shellcheck disable=SC2086
+"$FTPIPE" run pipelines/attention.lua $given --set head_lr=1e-2 --set lr=2e-3 --set epochs=6 --out "$work/attention" > /dev/null
+check "a pipeline with its own head and loss learns" "$FTPIPE" lua tests/real/at_least.lua "$work/attention/metrics.json" accuracy 0.9
+check "the head's source is in the model" grep -q row_softmax "$work/attention/model/ftpipe.json"
+"$FTPIPE" predict "$work/attention/model" --input "$work/attention/predictions.csv" --json > "$work/again.jsonl" 2> /dev/null
+check "predict compiles the head again and gives the same" "$FTPIPE" lua tests/cli/same_predictions.lua "$work/attention/predictions.csv" \
+    "$work/again.jsonl"
+
+loop() { "$FTPIPE" run pipelines/own_loop.lua $given --set lr=2e-3 --checkpoint 0 "$@" > /dev/null 2> "$work/message"; }
+loop --out "$work/loop"
+loop --set written_out=false --out "$work/finetune"
+check "a loop written out gives ft.finetune's weights bit for bit" cmp -s "$work/loop/model/model.safetensors" \
+    "$work/finetune/model/model.safetensors"
+# shellcheck disable=SC2086
+(exec "$FTPIPE" run pipelines/own_loop.lua $given --set lr=2e-3 --checkpoint 0 --out "$work/killed" > /dev/null 2>&1) &
+pid=$!
+while [ ! -s "$work/killed/log.jsonl" ] || [ "$(wc -l < "$work/killed/log.jsonl")" -lt 20 ]; do
+    kill -0 $pid 2> /dev/null || break
+    sleep 0.005
+done
+kill -9 $pid 2> /dev/null
+wait $pid 2> /dev/null
+check "it was killed in the middle" test ! -e "$work/killed/metrics.json"
+loop --out "$work/killed"
+check "the loop goes on where it was and ends with the same bits" cmp -s "$work/loop/model/model.safetensors" \
+    "$work/killed/model/model.safetensors"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
