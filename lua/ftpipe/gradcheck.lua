@@ -30,7 +30,9 @@ function gradcheck.check(f, inputs, opts)
    optim:add(ps, 0, 0)
    local function value(mode)
       graph.begin(mode, seed, 0)
-      return f(table.unpack(ps))
+      local variables = {}
+      for i, p in ipairs(ps) do variables[i] = graph.variable(p) end
+      return f(table.unpack(variables))
    end
    graph.backward(value "train", 1)
    local worst = 0

@@ -9,6 +9,7 @@
 local graph = require "ftpipe.core.graph"
 local tensor = require "ftpipe.core.tensor"
 local param = require "ftpipe.core.param"
+local failure = require "ftpipe.failure"
 
 local nn = {}
 local apply = graph.apply
@@ -307,8 +308,8 @@ function optimiser:step(update)
    local scale = self.schedule(update.index, update.total)
    local norm, message = self.core:step(scale, self.clip)
    if not norm then
-      error({ ftpipe = "numeric", message = ("update %d: %s; a smaller learning rate or clipping may help")
-         :format(update.index, message) }, 0)
+      failure.raise("numeric", ("update %d: %s"):format(update.index, message),
+         "a smaller learning rate or clipping may help")
    end
    update.lr, update.grad_norm = self.lr * scale, norm
    return update.lr, norm

@@ -65,11 +65,20 @@ local function label_tensor(split, index)
    return tensor.from(ids, nil, "i32")
 end
 
---- Micro-batches of this update, each on a fresh tape: { tokens, types, positions, rows, labels, features? }.
+-- Let go of a batch's tensors now: the collector does not know how large they are.
+local function close(batch)
+   for _, key in ipairs { "tokens", "types", "positions", "labels", "features" } do
+      if batch[key] then batch[key]:close() end
+   end
+end
+
+--- Micro-batches of this update, each on a fresh tape: { tokens, types, positions, rows, labels, features? }. A batch
+-- and everything computed from it lives until the next one is asked for.
 function update_methods:batches()
-   local parts, k = groups(self.split, self.examples, self.budget), 0
+   local parts, k, last = groups(self.split, self.examples, self.budget), 0, nil
    return function()
-      k = k + 1
+      if last then close(last) end
+      k, last = k + 1, nil
       local index = parts[k]
       if not index then return nil end
       graph.begin("train", self.seed, self.index)
@@ -77,6 +86,7 @@ function update_methods:batches()
       batch.examples, batch.labels = index, label_tensor(self.split, index)
       if self.features then batch.features = self.features:take(index) end
       self.tokens = self.tokens + batch.rows:tokens()
+      last = batch
       return batch
    end
 end
@@ -87,8 +97,8 @@ function update_methods:backward(loss)
    if #shape ~= 1 then
       error(("the loss must have one value per row, a vector; got shape (%s)"):format(table.concat(shape, ",")), 2)
    end
-   local sum = 0
-   for _, x in ipairs(loss:tensor():table()) do sum = sum + x end
+   local sum, values <close> = 0, loss:tensor()
+   for _, x in ipairs(values:table()) do sum = sum + x end
    if sum ~= sum or sum == math.huge or sum == -math.huge then self.context:fail_numeric(self) end
    self.loss_sum = self.loss_sum + sum
    graph.backward(loss, 1 / self.count)

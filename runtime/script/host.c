@@ -165,6 +165,21 @@ static int host_definition(lua_State *L)
     return 3;
 }
 
+/* core.upvalues(f) -> { names of the outer variables that f uses } (Lua functions only) */
+static int host_upvalues(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_newtable(L);
+    for (int i = 1;; i++) {
+        const char *name = lua_getupvalue(L, 1, i);
+        if (!name) return 1;
+        lua_pop(L, 1);
+        lua_pushstring(L, name);
+        lua_rawseti(L, 2, i);
+    }
+}
+
 static int no_such_global(lua_State *L) { return luaL_error(L, "undefined variable '%s'", luaL_tolstring(L, 2, NULL)); }
 
 static int no_new_global(lua_State *L)
@@ -197,7 +212,7 @@ static int open_all(lua_State *L)
         { "load", host_load },
         { "where", host_where },
         { "traceback", host_traceback },
-        { "definition", host_definition },
+        { "definition", host_definition }, { "upvalues", host_upvalues },
         { NULL, NULL },
     };
     static const char *const removed[] = { "dofile", "loadfile", "load", "collectgarbage", NULL };

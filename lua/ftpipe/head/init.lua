@@ -39,12 +39,26 @@ function heads.text_of(f)
    return table.concat(lines, "\n")
 end
 
+-- What the head's functions may use from outside: they are compiled again where only these exist.
+local allowed = { _ENV = true, nn = true, ft = true }
+
+local function check_upvalues(name, what, f)
+   for _, upvalue in ipairs(host.upvalues(f)) do
+      if not allowed[upvalue] then
+         error(("head '%s': %s uses the outer variable '%s', which would be missing where the model is used; "
+            .. "only nn and ft may come from outside"):format(name, what, upvalue), 4)
+      end
+   end
+end
+
 --- Define a head: { name, build = function(c), forward = function(self, h, batch) }. h is (T, H), the hidden states of
 -- all tokens; build gets c.hidden and c.labels.
 function heads.define(t)
    if type(t) ~= "table" or type(t.build) ~= "function" or type(t.forward) ~= "function" then
       error("a head needs name, build and forward", 3)
    end
+   check_upvalues(t.name or "custom", "build", t.build)
+   check_upvalues(t.name or "custom", "forward", t.forward)
    local chunk, first = host.definition(t.build)
    local last = select(3, host.definition(t.forward))
    local unit = { name = t.name or "custom", version = t.version or 1, build = t.build, forward = t.forward }

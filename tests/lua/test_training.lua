@@ -1,0 +1,380 @@
+-- tests/lua/test_training.lua - dropout, clipping, schedules, decay, freezing, early stopping, accumulation, features and
+-- memory, each by what would be different without it. The model is one of the recorded tiny BERTs.
+
+local check = require "check"
+local graph = require "ftpipe.core.graph"
+local sys = require "ftpipe.core.sys"
+local tensor = require "ftpipe.core.tensor"
+local text = require "ftpipe.core.text"
+local features = require "ftpipe.features"
+local finetune = require "ftpipe.step.finetune"
+local gradcheck = require "ftpipe.gradcheck"
+local model = require "ftpipe.model"
+local nn = require "ftpipe.nn"
+local scoring = require "ftpipe.scoring"
+local training = require "ftpipe.training"
+
+check.suite "training"
+
+local function fails(body, phrase) check.error_contains(phrase, body) end
+
+local DIR = "tests/fixtures/bert/three_layers"
+
+local function fresh(pool)
+   return model.replace_head(model.open(DIR), { head = "classification", labels = { "a", "b" }, pool = pool }, 3)
+end
+
+-- n rows of 3 to 12 tokens whose label is told by one token.
+local function split(n)
+   local tokens, labels = text.tokens(), {}
+   for i = 1, n do
+      local ids = { 2, i % 2 == 0 and 20 or 30 }
+      for k = 1, i * 7 % 10 do ids[#ids + 1] = 5 + (i * 31 + k * 17) % 60 end
+      ids[#ids + 1] = 3
+      tokens:add(ids)
+      labels[i] = i % 2 + 1
+   end
+   return { name = "train", n = n, tokens = tokens, labels = labels }
+end
+
+local function defaults(changes)
+   local params = {}
+   for key, spec in pairs(finetune.params) do params[key] = spec.default end
+   params.lr, params.epochs, params.batch = 1e-3, 2, 8
+   for key, value in pairs(changes or {}) do params[key] = value end
+   return params
+end
+
+-- Train as the runner would; gives the model, the context and the log's entries.
+local function train(m, data, changes)
+   local entries = {}
+   local ctx = training.context { step = "test", seed = 5 }
+   function ctx:own(x)
+      x.attach = function(_, optimiser) self:attach(x, optimiser) end
+      return x
+   end
+   function ctx.say() end
+   function ctx.settled() end
+   function ctx.card() end
+   function ctx.on_update(entry) entries[#entries + 1] = entry end
+   finetune.run(ctx, { model = m, data = data }, defaults(changes))
+   return m, ctx, entries
+end
+
+local function bytes(m)
+   local parts = {}
+   for _, p in ipairs(m:parameters()) do parts[#parts + 1] = p:tensor():bytes() end
+   return table.concat(parts)
+end
+
+local function losses(entries)
+   local out = {}
+   for i, e in ipairs(entries) do out[i] = e.loss end
+   return out
+end
+
+-- ==== Dropout ====
+
+check.test("dropout_changes_training_and_not_evaluation", function()
+   local data = split(16)
+   local _, _, with = train(fresh(), { train = data }, { dropout = 0.5, epochs = 1 })
+   local _, _, without = train(fresh(), { train = data }, { dropout = 0, epochs = 1 })
+   check.is_true(math.abs(with[1].loss - without[1].loss) > 1e-3, "the first loss is the same with and without dropout")
+   local m = fresh()
+   local a = scoring.probabilities(m, data.tokens)
+   m.dims.dropout, m.dims.attention_dropout, m.c.dropout = 0, 0, 0
+   check.equal(scoring.probabilities(m, data.tokens), a)
+end)
+
+check.test("dropout_zeroes_its_share_and_scales_the_rest", function()
+   graph.begin("train", 1, 1)
+   local y = nn.dropout(tensor.from(setmetatable({}, { __index = function() return 1 end, __len = function() return 20000 end }),
+      { 100, 200 }), 0.25, nil, "here"):tensor():table()
+   local zeros, sum = 0, 0
+   for _, x in ipairs(y) do
+      zeros, sum = zeros + (x == 0 and 1 or 0), sum + x
+   end
+   check.near(zeros / #y, 0.25, 0.02)
+   check.near(sum / #y, 1, 0.03)
+end)
+
+-- ==== Optimiser ====
+
+check.test("clipping_bounds_the_update_of_sgd", function()
+   local data = { train = split(16) }
+   local function moved(clip)
+      local m = fresh()
+      local before = m:weights()
+      local _, _, entries = train(m, data, { optimizer = "sgd", lr = 1, schedule = "constant", warmup = 0, clip = clip, epochs = 1,
+         batch = 16, dropout = 0, keep = "last", weight_decay = 0 })
+      local sum = 0
+      for _, p in ipairs(m:parameters()) do
+         local a, b = p:tensor():table(), before[p:name()]:table()
+         for i = 1, #a do sum = sum + (a[i] - b[i]) ^ 2 end
+      end
+      return math.sqrt(sum), entries[1].gradient_norm
+   end
+   local free, norm = moved(0)
+   check.near(free, norm, 1e-3 * norm, "without clipping the step is the gradient")
+   local bound, same_norm = moved(norm / 4)
+   check.near(same_norm, norm, 1e-6 * norm, "the log holds the norm before clipping")
+   check.near(bound, norm / 4, 1e-3 * norm, "with clipping it is no longer than that")
+end)
+
+check.test("schedules_rise_and_fall_as_documented", function()
+   local constant, linear, cosine = nn.schedule("constant", 0.1), nn.schedule("linear", 0.1), nn.schedule("cosine", 0.2)
+   check.near(constant(5, 100), 0.5, 1e-12)
+   check.near(constant(90, 100), 1, 1e-12)
+   check.near(linear(5, 100), 0.5, 1e-12)
+   check.near(linear(11, 100), 1, 1e-12)
+   check.near(linear(100, 100), 1 / 90, 1e-12)
+   check.near(cosine(10, 100), 0.5, 1e-12)
+   check.near(cosine(61, 100), 0.5, 1e-12)
+   fails(function() nn.schedule("linaer", 0) end, "choose constant, linear or cosine")
+end)
+
+check.test("the_log_holds_the_scheduled_learning_rates", function()
+   local _, _, entries = train(fresh(), { train = split(16) }, { lr = 0.01, warmup = 0.5 })
+   local rates = {}
+   for i, e in ipairs(entries) do rates[i] = e.learning_rate end
+   check.near(rates[1], 0.005, 1e-12)
+   check.near(rates[2], 0.01, 1e-12)
+   check.near(rates[4], 0.005, 1e-12)
+end)
+
+check.test("weight_decay_spares_biases_and_layer_norm", function()
+   local m = fresh()
+   local before = m:weights()
+   local opt = nn.adamw(m, { lr = 0.1, weight_decay = 0.5 })
+   graph.begin("train", 1, 1)
+   local out = m:forward(split(2).tokens:batch { 1, 2 })
+   graph.backward(nn.scale(nn.sum(out, 2), 0), 1)        -- every gradient is zero
+   opt:step { index = 1, total = 1 }
+   for _, p in ipairs(m:parameters()) do
+      local a, b = p:tensor():get(1), before[p:name()]:get(1)
+      check.near(a, #p:shape() >= 2 and b * 0.95 or b, 1e-6 + 1e-5 * math.abs(b), p:name())
+   end
+   opt.core:close()
+end)
+
+check.test("groups_have_their_own_learning_rate", function()
+   local m = fresh()
+   local before = m:weights()
+   train(m, { train = split(8) }, { lr = 1e-3, groups = { { match = "encoder.*", lr = 0 } }, epochs = 1, keep = "last", weight_decay = 0 })
+   check.equal(m.by_name["encoder.layer.0.ffn.up.weight"]:tensor():bytes(), before["encoder.layer.0.ffn.up.weight"]:bytes())
+   check.is_true(m.by_name["head.out.weight"]:tensor():bytes() ~= before["head.out.weight"]:bytes(), "the head moves")
+end)
+
+-- ==== Freezing ====
+
+check.test("frozen_weights_stay_and_have_no_gradient", function()
+   local m = fresh()
+   local before = m:weights()
+   train(m, { train = split(16) }, { freeze = { "encoder.embed.*", "encoder.layer.[0-1].*" }, keep = "last" })
+   for _, p in ipairs(m:parameters()) do
+      local frozen = p:name():find("^encoder%.embed") or p:name():find("^encoder%.layer%.[01]%.")
+      local same = p:tensor():bytes() == before[p:name()]:bytes()
+      if frozen then check.is_true(same, p:name() .. " moved") end
+      check.equal(p:trainable(), not frozen, p:name())
+   end
+   check.is_true(m.by_name["encoder.layer.2.ffn.up.weight"]:tensor():bytes() ~= before["encoder.layer.2.ffn.up.weight"]:bytes())
+end)
+
+check.test("nothing_below_the_lowest_trainable_layer_is_recorded", function()
+   local m = fresh()
+   m:freeze { "encoder.embed.*", "encoder.layer.[0-1].*" }
+   graph.begin("train", 1, 1)
+   local batch = split(2).tokens:batch { 1, 2 }
+   local embed = m.encoder.embed
+   check.equal(graph.apply("embed_sum", nil, batch.tokens, embed.word.weight):needs_grad(), false)
+   check.equal(m:forward(batch):needs_grad(), true)
+end)
+
+check.test("loaded_means_the_checkpoint_so_a_new_pooler_trains", function()
+   local m = model.replace_head(model.open "tests/fixtures/bert/published_encoder", { head = "classification", labels = { "a", "b" } }, 1)
+   m:freeze "loaded"
+   check.equal(m.by_name["encoder.pool.dense.weight"]:trainable(), true)
+   check.equal(m.by_name["encoder.layer.0.ffn.up.weight"]:trainable(), false)
+   check.equal(m:frozen_stages(), 1)
+end)
+
+check.test("a_glob_that_matches_nothing_names_the_nearest_parameter", function()
+   fails(function() fresh():freeze "encoder.layer.0.fnn.up.weight" end, "did you mean 'encoder.layer.0.ffn.up.weight'")
+end)
+
+check.test("all_frozen_is_an_error", function()
+   local m = fresh()
+   m:freeze "*"
+   fails(function() nn.adamw(m, {}) end, "nothing is trainable")
+end)
+
+-- ==== Epochs ====
+
+check.test("stops_early_when_neither_score_nor_loss_improves", function()
+   local data = split(8)
+   local _, ctx, entries = train(fresh(), { train = data, valid = data }, { lr = 0, epochs = 10, patience = 2, weight_decay = 0 })
+   check.equal(#ctx.history, 3, "epochs")
+   check.equal(#entries, 3, "updates")
+   local _, free = train(fresh(), { train = data, valid = data }, { lr = 0, epochs = 5, patience = 0, weight_decay = 0 })
+   check.equal(#free.history, 5, "patience 0 never stops")
+end)
+
+check.test("keeps_the_best_weights_and_not_the_last", function()
+   local m = fresh()
+   local ctx = training.context { step = "test" }
+   local opt = nn.adamw(m, { lr = 1e-2 })
+   ctx:keep_best(m, 0.9)
+   local best = bytes(m)
+   m.by_name["head.out.weight"]:tensor():fill(7)
+   ctx:keep_best(m, 0.8)
+   check.is_true(bytes(m) ~= best)
+   ctx:best()
+   check.equal(bytes(m), best)
+   opt.core:close()
+end)
+
+-- ==== Batches ====
+
+check.test("micro_batches_change_only_rounding", function()
+   local data = { train = split(24) }
+   local options = { dropout = 0.1, batch = 12, keep = "last" }
+   local _, _, whole = train(fresh(), data, options)
+   options.tokens_per_batch = 20
+   local a, _, parts = train(fresh(), data, options)
+   for i = 1, #whole do check.near(parts[i].loss, whole[i].loss, 1e-4, "update " .. i) end
+   local b = train(fresh(), data, options)
+   check.equal(bytes(a), bytes(b), "same budget, same bits")
+end)
+
+check.test("same_bits_on_one_two_and_three_threads", function()
+   local before, out = sys.threads(), {}
+   for n = 1, 3 do
+      sys.threads(n)
+      out[n] = bytes((train(fresh(), { train = split(24) }, { batch = 12, keep = "last" })))
+   end
+   sys.threads(before)
+   check.is_true(out[1] == out[2] and out[2] == out[3])
+end)
+
+check.test("cached_features_give_the_logits_of_the_whole_model", function()
+   for _, pool in ipairs { "pooler", "cls", "mean" } do
+      local m, data = fresh(pool), split(20)
+      for done = 1, 2 do
+         local cached = features.compute(m, data.tokens, done)
+         local a, b = scoring.probabilities(m, data.tokens), scoring.probabilities(m, data.tokens, cached)
+         for i = 1, data.n do check.near(a[i][1], b[i][1], 1e-6, ("%s, %d stages, row %d"):format(pool, done, i)) end
+      end
+   end
+end)
+
+check.test("stage_one_computes_features_once_and_trains_the_head_only", function()
+   local m, data = fresh(), split(16)
+   local before = m:weights()
+   local _, _, entries = train(m, { train = data }, { freeze = "loaded", epochs = 3, keep = "last" })
+   check.equal(#entries, 6)
+   check.equal(m.by_name["encoder.layer.0.ffn.up.weight"]:tensor():bytes(), before["encoder.layer.0.ffn.up.weight"]:bytes())
+   check.is_true(m.by_name["head.out.weight"]:tensor():bytes() ~= before["head.out.weight"]:bytes())
+end)
+
+-- ==== Handles, losses, numbers ====
+
+check.test("a_handle_of_a_finished_step_raises", function()
+   graph.begin "eval"
+   local x = graph.variable(tensor.from { 1, 2 })
+   graph.begin "eval"
+   fails(function() x:shape() end, "finished step")
+end)
+
+check.test("backward_runs_once", function()
+   local m = fresh()
+   local opt = nn.adamw(m, {})
+   graph.begin("train", 1, 1)
+   local loss = nn.cross_entropy(m:forward(split(1).tokens:batch { 1 }), tensor.from({ 0 }, nil, "i32"))
+   graph.backward(loss, 1)
+   fails(function() graph.backward(loss, 1) end, "ran already")
+   opt.core:close()
+end)
+
+check.test("a_loss_must_have_one_value_per_row", function()
+   fails(function()
+      train(fresh(), { train = split(4) }, { loss = function(logits) return nn.mean(logits) end })
+   end, "one value per row")
+end)
+
+check.test("a_loss_that_is_not_finite_names_update_and_parameter", function()
+   local m = fresh()
+   m.by_name["head.out.bias"]:tensor():set(1, 0 / 0)
+   fails(function() train(m, { train = split(4) }, {}) end, "update 1: the loss is not finite because parameter 'head.out.bias'")
+end)
+
+check.test("a_gradient_that_is_not_finite_names_the_parameter", function()
+   local m = fresh()
+   local opt = nn.adamw(m, {})
+   graph.begin("train", 1, 1)
+   graph.backward(nn.cross_entropy(m:forward(split(1).tokens:batch { 1 }), tensor.from({ 0 }, nil, "i32")), 1 / 0)
+   fails(function() opt:step { index = 4, total = 9 } end, "update 4: the gradient of '")
+   opt.core:close()
+end)
+
+check.test("gradcheck_passes_a_right_gradient_and_catches_a_wrong_one", function()
+   check.is_true(gradcheck.check(function(x, w) return nn.sum((x * w):tanh(), 2) end, { { 3, 4 }, { 3, 4 } }) < 1e-2)
+   fails(function()
+      gradcheck.check(function(x) return nn.sum(x * graph.variable(x):detach(), 2) end, { { 2, 3 } })
+   end, "gradcheck: input 1, element 1")
+end)
+
+check.test("the_shape_mode_counts_and_allocates_no_data", function()
+   local m, data = fresh(), split(16)
+   local batch = data.tokens:batch { 1, 2, 3, 4, 5, 6, 7, 8 }
+   graph.begin "eval"
+   local live = sys.memory().live
+   graph.begin("shape", 1, 1)
+   local loss = nn.cross_entropy(m:forward(batch), tensor.from({ 0, 1, 0, 1, 0, 1, 0, 1 }, nil, "i32"))
+   graph.backward(loss, 1)
+   local cost = graph.cost()
+   check.is_true(cost.flops > 1e5 and cost.peak > 1e4, "costs are counted")
+   check.is_true(sys.memory().live - live < 200000, "no activations are allocated")
+   graph.begin "eval"
+end)
+
+check.test("steady_updates_ask_the_system_for_no_tensor_memory", function()
+   local seen = {}
+   local m, data = fresh(), { n = 200, tokens = text.tokens(), labels = {}, name = "train" }
+   for i = 1, data.n do
+      data.tokens:add { 2, 20 + i % 40, 5, 6, 3 }
+      data.labels[i] = i % 2 + 1
+   end
+   local ctx_entries = select(3, train(m, { train = data }, { epochs = 4, batch = 8, keep = "last",
+      loss = function(logits, gold)
+         seen[#seen + 1] = sys.memory().system
+         return nn.cross_entropy(logits, gold)
+      end }))
+   check.equal(#ctx_entries, 100)
+   check.is_true(seen[100] - seen[50] <= 1, ("%d new blocks in the last 50 updates"):format(seen[100] - seen[50]))
+end)
+
+-- ==== Model directories ====
+
+check.test("a_saved_model_loads_with_equal_logits_and_labels", function()
+   local m, data = fresh "mean", split(10)
+   local dir = assert(sys.getenv "TMPDIR") .. "/saved"
+   m:save(dir, { text = { "text" } })
+   local again = model.load(dir)
+   check.equal(again.options.labels, { "a", "b" })
+   check.equal(again.pooling, "mean")
+   check.equal(scoring.probabilities(again, data.tokens), scoring.probabilities(m, data.tokens))
+end)
+
+check.test("an_encoder_without_head_is_not_taken_for_a_tuned_model", function()
+   fails(function() model.load "tests/fixtures/bert/published_encoder" end, "encoder without a tuned head")
+end)
+
+check.test("a_head_that_uses_outer_variables_is_refused_by_their_name", function()
+   local width = 3
+   fails(function()
+      require("ftpipe.head").define { name = "h", build = function(c) return nn.linear(c.hidden, width) end,
+         forward = function(self, h) return self(h) end }
+   end, "'width'")
+end)
+
+check.done()
