@@ -21,7 +21,7 @@
 
 enum { GELU, GELU_TANH, SILU, RELU, TANH, SIGMOID };
 
-#define PIECE 4096     /* numbers per task where there is no bias */
+#define PIECE 4096 /* numbers per task where there is no bias */
 #define ROOT_2_PI 0.79788456f
 #define CUBE 0.044715f
 

@@ -22,19 +22,19 @@
 #include "ops/tile.h"
 #include "ops/vmath.h"
 
-#define SHORT 192          /* tokens up to which forward takes many queries at once */
-#define MANY 48            /* queries at once */
+#define SHORT 192 /* tokens up to which forward takes many queries at once */
+#define MANY 48   /* queries at once */
 #define FEW 24
-#define KEYS 128           /* keys at once in backward; whole Philox blocks and vectors */
+#define KEYS 128 /* keys at once in backward; whole Philox blocks and vectors */
 
 typedef uint16_t ft_vh __attribute__((vector_size(2 * FT_LANES), aligned(2), may_alias));
 
 /* One head of one row, and where a thread keeps what it needs for it. */
 typedef struct head {
-    int64_t heads, H, d, width;      /* width: d rounded up to whole vectors */
-    int64_t index, first, L;         /* head; first token and length of the row */
-    int64_t padded, ld;              /* L rounded up; distance of rows of L numbers */
-    int64_t reach;                   /* i[1] */
+    int64_t heads, H, d, width; /* width: d rounded up to whole vectors */
+    int64_t index, first, L;    /* head; first token and length of the row */
+    int64_t padded, ld;         /* L rounded up; distance of rows of L numbers */
+    int64_t reach;              /* i[1] */
     float scale;
     ft_dropout p;
     uint32_t where, example;
@@ -209,12 +209,12 @@ static inline ft_vi kept(const ft_draw *draw, int32_t threshold)
 
 static void drop_row(int64_t n, const ft_draw *draw, int32_t threshold, float *s)
 {
-    for (int64_t j = 0; j < n; j += FT_LANES)
-        *(ft_vi *)(s + j) = kept(draw + j, threshold) & *(const ft_vi *)(s + j);
+    for (int64_t j = 0; j < n; j += FT_LANES) *(ft_vi *)(s + j) = kept(draw + j, threshold) & *(const ft_vi *)(s + j);
 }
 
 /* From S and d(dropped P) to dropped P (in s) and dS (in ds), for one query. */
-static void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, float lse, float delta, float *s, float *ds)
+static void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, float lse, float delta, float *s,
+                         float *ds)
 {
     const int32_t threshold = (int32_t)p->threshold;
     const float scale = p->scale;
@@ -243,8 +243,7 @@ static void forward_tile(const head *h, int64_t q0, int64_t n, float *ctx, float
     const uint32_t block = (uint32_t)h->index << 16;
 
     ft_tile_product(0, n, h->padded, h->d, h->q + q0 * h->width, h->width, h->kt, h->ld, 0, h->s, h->ld);
-    if (h->p.threshold)
-        ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
+    if (h->p.threshold) ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
     for (int64_t i = 0; i < n; i++) {
         float *s = h->s + i * h->ld, largest;
         for (int64_t j = h->L; j < h->padded; j++) s[j] = -INFINITY;
@@ -328,7 +327,11 @@ static head head_of(const ft_op_call *c, int64_t columns)
 {
     const int64_t heads = c->attr.i[0], H = columns, d = H / heads;
 
-    return (head){ .heads = heads, .H = H, .d = d, .width = ft_round_up(d, FT_LANES), .reach = c->attr.i[1],
+    return (head){ .heads = heads,
+                   .H = H,
+                   .d = d,
+                   .width = ft_round_up(d, FT_LANES),
+                   .reach = c->attr.i[1],
                    .scale = c->attr.f[0] > 0 ? (float)c->attr.f[0] : 1.0f / sqrtf((float)d),
                    .p = ft_dropout_of(&c->attr, c->attr.f[1]) };
 }
@@ -391,6 +394,12 @@ static void backward(const ft_op_call *c)
 }
 
 const ft_op FT_OP(attention) = {
-    .name = "attention", .min_in = 1, .max_in = 1, .keeps_in = 1, .keeps_out = 1,
-    .infer = infer, .forward = forward, .backward = backward,
+    .name = "attention",
+    .min_in = 1,
+    .max_in = 1,
+    .keeps_in = 1,
+    .keeps_out = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
 };

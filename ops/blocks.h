@@ -21,9 +21,9 @@ static inline int ft_worker(void) { return 0; }
 /* Above: infer asks for ft_slices() pieces of workspace, one for each processor, whatever the number of threads
  * is then or later; a kernel runs on ft_workers() threads, of which this is number ft_worker(). */
 
-#define FT_ROW_BLOCKS 64      /* at most */
-#define FT_SEGMENT 1024       /* channels handled at once where a row needs scratch space */
-#define FT_WORTH 16384        /* elements from which on a second thread pays */
+#define FT_ROW_BLOCKS 64 /* at most */
+#define FT_SEGMENT 1024  /* channels handled at once where a row needs scratch space */
+#define FT_WORTH 16384   /* elements from which on a second thread pays */
 
 static inline int64_t ft_least(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t ft_most(int64_t a, int64_t b) { return a > b ? a : b; }

@@ -49,7 +49,7 @@ static float log_sum_exp(const float *x, int64_t C)
 
     for (int64_t i = 1; i < C; i++) most = x[i] > most ? x[i] : most;
     if (most == INFINITY || most == -INFINITY) return most == INFINITY ? NAN : most;
-    /* hot */
+        /* hot */
 #pragma omp simd reduction(+ : sum)
     for (int64_t i = 0; i < C; i++) sum += ft_expf(x[i] - most);
     return most + logf(sum);
@@ -113,13 +113,20 @@ static void backward(const ft_op_call *c)
     for (int64_t r = 0; r < R; r++) {
         float *dx = (float *)c->d_in[0]->data + r * C;
         if (label[r] != IGNORED)
-            backward_row(C, (const float *)c->in[0]->data + r * C, lse[r], label[r], (float)c->attr.f[0], d[r], c->add[0], dx);
+            backward_row(C, (const float *)c->in[0]->data + r * C, lse[r], label[r], (float)c->attr.f[0], d[r],
+                         c->add[0], dx);
         else if (!c->add[0])
             memset(dx, 0, sizeof(float) * (size_t)C);
     }
 }
 
 const ft_op FT_OP(cross_entropy) = {
-    .name = "cross_entropy", .min_in = 2, .max_in = 2, .keeps_in = 3, .no_grad = 2,
-    .infer = infer, .forward = forward, .backward = backward,
+    .name = "cross_entropy",
+    .min_in = 2,
+    .max_in = 2,
+    .keeps_in = 3,
+    .no_grad = 2,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
 };

@@ -55,13 +55,17 @@ static void backward(const ft_op_call *c)
         memcpy(g, (const float *)c->d_out->data + r * C, sizeof(float) * (size_t)C);
         if (p.threshold) ft_dropout_row(&p, c->attr.rows, R, r, C, g);
         if (!c->add[0]) continue;
-        /* hot */
+            /* hot */
 #pragma omp simd
         for (int64_t i = 0; i < C; i++) dx[i] += g[i];
     }
 }
 
 const ft_op FT_OP(dropout) = {
-    .name = "dropout", .min_in = 1, .max_in = 1,
-    .infer = infer, .forward = forward, .backward = backward,
+    .name = "dropout",
+    .min_in = 1,
+    .max_in = 1,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
 };

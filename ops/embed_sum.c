@@ -13,8 +13,8 @@
 #include "ops/blocks.h"
 #include "ops/ops.h"
 
-#define STRIPE 64     /* channels: four cache lines */
-#define ZEROS 65536   /* numbers cleared per task */
+#define STRIPE 64   /* channels: four cache lines */
+#define ZEROS 65536 /* numbers cleared per task */
 
 static ft_status check_ids(const ft_op_call *c, int n, ft_err *e)
 {
@@ -24,8 +24,8 @@ static ft_status check_ids(const ft_op_call *c, int n, ft_err *e)
 
     for (int64_t t = 0; id && t < T; t++)
         if (id[t] < 0 || id[t] >= V)
-            return ft_fail(e, FT_EUSAGE, "embed_sum: id %d of token %lld is not in table %d, which has %lld rows", id[t],
-                           (long long)t, n, (long long)V);
+            return ft_fail(e, FT_EUSAGE, "embed_sum: id %d of token %lld is not in table %d, which has %lld rows",
+                           id[t], (long long)t, n, (long long)V);
     return FT_OK;
 }
 
@@ -35,12 +35,14 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     const ft_shape *ids0 = &c->in[0]->shape, *table0 = &c->in[1]->shape;
     char a[96], b[96];
 
-    if (c->n_in % 2 != 0) return ft_fail(e, FT_EUSAGE, "embed_sum: want pairs of ids and tables, got %d inputs", c->n_in);
+    if (c->n_in % 2 != 0)
+        return ft_fail(e, FT_EUSAGE, "embed_sum: want pairs of ids and tables, got %d inputs", c->n_in);
     for (int n = 0; n < tables; n++) {
         const ft_shape *ids = &c->in[2 * n]->shape, *table = &c->in[2 * n + 1]->shape;
         if (c->in[2 * n]->dtype != FT_I32 || ids->rank != 1 || ids->dim[0] != ids0->dim[0] || table->rank != 2 ||
             table->dim[1] != table0->dim[1])
-            return ft_fail(e, FT_ESHAPE, "embed_sum: want i32 ids (T) and a table (V,H) of equal T and H each, got %s %s and %s",
+            return ft_fail(e, FT_ESHAPE,
+                           "embed_sum: want i32 ids (T) and a table (V,H) of equal T and H each, got %s %s and %s",
                            ft_dtype_name(c->in[2 * n]->dtype), ft_shape_text(ids, a), ft_shape_text(table, b));
         if (check_ids(c, n, e)) return e ? e->code : FT_EUSAGE;
     }
@@ -102,6 +104,12 @@ static void backward(const ft_op_call *c)
 }
 
 const ft_op FT_OP(embed_sum) = {
-    .name = "embed_sum", .min_in = 2, .max_in = 6, .keeps_in = 1u | 4u | 16u, .no_grad = 1u | 4u | 16u,
-    .infer = infer, .forward = forward, .backward = backward,
+    .name = "embed_sum",
+    .min_in = 2,
+    .max_in = 6,
+    .keeps_in = 1u | 4u | 16u,
+    .no_grad = 1u | 4u | 16u,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
 };

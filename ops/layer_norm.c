@@ -18,11 +18,12 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     const ft_shape *x = &c->in[0]->shape;
     char a[96], b[96];
 
-    if (x->rank != 2 || x->dim[1] < 1) return ft_fail(e, FT_ESHAPE, "layer_norm: want x (R,C), got %s", ft_shape_text(x, a));
+    if (x->rank != 2 || x->dim[1] < 1)
+        return ft_fail(e, FT_ESHAPE, "layer_norm: want x (R,C), got %s", ft_shape_text(x, a));
     for (int i = 1; i < 3; i++)
         if (c->in[i]->shape.rank != 1 || c->in[i]->shape.dim[0] != x->dim[1])
-            return ft_fail(e, FT_ESHAPE, "layer_norm: want gamma and beta (%lld) for x %s, got %s", (long long)x->dim[1],
-                           ft_shape_text(x, a), ft_shape_text(&c->in[i]->shape, b));
+            return ft_fail(e, FT_ESHAPE, "layer_norm: want gamma and beta (%lld) for x %s, got %s",
+                           (long long)x->dim[1], ft_shape_text(x, a), ft_shape_text(&c->in[i]->shape, b));
     if (!(c->attr.f[0] > 0)) return ft_fail(e, FT_EUSAGE, "layer_norm: eps must be above 0, got %g", c->attr.f[0]);
     s->dtype = FT_F32;
     s->shape = *x;
@@ -68,7 +69,7 @@ static void backward_block(const ft_op_call *c, int64_t first, int64_t last, int
         ft_norm_row_backward(C, dy, c->in[1]->data, x, mean[r], rstd[r], rstd[r], part, part + C,
                              dx && c->add[0] ? dz : dx);
         if (!dx || !c->add[0]) continue;
-        /* hot */
+            /* hot */
 #pragma omp simd
         for (int64_t i = 0; i < C; i++) dx[i] += dz[i];
     }
@@ -81,13 +82,17 @@ static void backward(const ft_op_call *c)
     float *part = c->work;
 
 #pragma omp parallel for schedule(static) if (R * C > FT_WORTH)
-    for (int64_t b = 0; b < blocks; b++)
-        backward_block(c, b * rows, ft_least(R, (b + 1) * rows), C, part + b * 3 * C);
+    for (int64_t b = 0; b < blocks; b++) backward_block(c, b * rows, ft_least(R, (b + 1) * rows), C, part + b * 3 * C);
     for (int i = 1; i < 3; i++)
         if (c->d_in[i]) ft_block_fold(part + (i - 1) * C, blocks, 3 * C, C, c->add[i], c->d_in[i]->data);
 }
 
 const ft_op FT_OP(layer_norm) = {
-    .name = "layer_norm", .min_in = 3, .max_in = 3, .keeps_in = 3,
-    .infer = infer, .forward = forward, .backward = backward,
+    .name = "layer_norm",
+    .min_in = 3,
+    .max_in = 3,
+    .keeps_in = 3,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
 };

@@ -46,6 +46,11 @@ static void backward(const ft_op_call *c)
 }
 
 const ft_op FT_OP(linear) = {
-    .name = "linear", .min_in = 2, .max_in = 3, .keeps_in = 3,
-    .infer = infer, .forward = forward, .backward = backward,
+    .name = "linear",
+    .min_in = 2,
+    .max_in = 3,
+    .keeps_in = 3,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
 };

@@ -30,7 +30,7 @@ static void momentum_chunk(float *restrict w, const float *restrict g, float *re
 
     if (first)
         for (int64_t i = 0; i < n; i++) m[i] = 0.0f;
-    /* hot */
+            /* hot */
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const float d = g[i] * scale + decay * w[i], speed = momentum * m[i] + d;

@@ -17,7 +17,7 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "draws are read as halves of words");
 
-#define FT_PHILOX_LANES 16      /* counters are taken in groups of so many */
+#define FT_PHILOX_LANES 16 /* counters are taken in groups of so many */
 #define FT_PHILOX_M0 0xD2511F53u
 #define FT_PHILOX_M1 0xCD9E8D57u
 #define FT_PHILOX_W0 0x9E3779B9u
@@ -28,8 +28,8 @@ typedef uint16_t ft_draw;
 typedef struct ft_dropout {
     ft_rng_key key;
     uint32_t update;
-    uint32_t threshold;     /* 0: dropout is off */
-    float scale;            /* of what is kept */
+    uint32_t threshold; /* 0: dropout is off */
+    float scale;        /* of what is kept */
 } ft_dropout;
 
 static inline ft_dropout ft_dropout_of(const ft_op_attr *a, double p)
@@ -43,8 +43,8 @@ static inline ft_status ft_dropout_check(const char *op, const ft_op_attr *a, do
 {
     if (!(p >= 0 && p <= 1)) return ft_fail(e, FT_EUSAGE, "%s: dropout must lie between 0 and 1, got %g", op, p);
     if (a->training && p > 0 && a->rows && R != a->rows->n_tokens && R != a->rows->n_rows)
-        return ft_fail(e, FT_ESHAPE, "%s: %lld rows fit neither the batch's %d tokens nor its %d rows", op, (long long)R,
-                       a->rows->n_tokens, a->rows->n_rows);
+        return ft_fail(e, FT_ESHAPE, "%s: %lld rows fit neither the batch's %d tokens nor its %d rows", op,
+                       (long long)R, a->rows->n_tokens, a->rows->n_rows);
     return FT_OK;
 }
 

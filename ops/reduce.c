@@ -1,8 +1,8 @@
 /* ops/reduce.c - sums in a fixed order, so that the thread count never changes their bits. */
 #include "ops/ops.h"
 
-#define STRIPE 64      /* columns per task: whole cache lines */
-#define CHUNK 16384    /* elements per partial sum of squares */
+#define STRIPE 64   /* columns per task: whole cache lines */
+#define CHUNK 16384 /* elements per partial sum of squares */
 
 void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, float *out)
 {
@@ -47,7 +47,8 @@ double FT_KERNEL(ft_square_sum)(const float *x, int64_t n)
 
     for (int64_t first = 0; first < n; first += (int64_t)BATCH * CHUNK) {
         double part[BATCH] = { 0 };
-        const int64_t left = n - first, chunks = (left + CHUNK - 1) / CHUNK < BATCH ? (left + CHUNK - 1) / CHUNK : BATCH;
+        const int64_t left = n - first,
+                      chunks = (left + CHUNK - 1) / CHUNK < BATCH ? (left + CHUNK - 1) / CHUNK : BATCH;
 #pragma omp parallel for schedule(static) if (chunks > 1)
         for (int64_t k = 0; k < chunks; k++) {
             const int64_t from = first + k * CHUNK;

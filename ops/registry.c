@@ -3,60 +3,60 @@
 
 #include <stddef.h>
 
-#define LIST(X) \
-    X(linear) \
-    X(add) \
-    X(sub) \
-    X(mul) \
-    X(div) \
-    X(minimum) \
-    X(maximum) \
-    X(greater) \
-    X(less) \
-    X(equal) \
-    X(where) \
-    X(neg) \
-    X(exp) \
-    X(log) \
-    X(sqrt) \
-    X(abs) \
-    X(square) \
-    X(reciprocal) \
-    X(scale) \
-    X(pow) \
-    X(clamp) \
-    X(sum) \
-    X(mean) \
-    X(max) \
-    X(softmax) \
-    X(log_softmax) \
-    X(matmul) \
-    X(transpose) \
-    X(reshape) \
-    X(slice) \
-    X(concat) \
-    X(gather) \
-    X(pick) \
-    X(embed_sum) \
-    X(layer_norm) \
-    X(residual_layer_norm) \
-    X(attention) \
-    X(gelu) \
-    X(gelu_tanh) \
-    X(silu) \
-    X(relu) \
-    X(tanh) \
-    X(sigmoid) \
-    X(dropout) \
-    X(cross_entropy) \
-    X(row_first) \
-    X(row_sum) \
-    X(row_mean) \
-    X(row_max) \
+#define LIST(X)                                                                                                        \
+    X(linear)                                                                                                          \
+    X(add)                                                                                                             \
+    X(sub)                                                                                                             \
+    X(mul)                                                                                                             \
+    X(div)                                                                                                             \
+    X(minimum)                                                                                                         \
+    X(maximum)                                                                                                         \
+    X(greater)                                                                                                         \
+    X(less)                                                                                                            \
+    X(equal)                                                                                                           \
+    X(where)                                                                                                           \
+    X(neg)                                                                                                             \
+    X(exp)                                                                                                             \
+    X(log)                                                                                                             \
+    X(sqrt)                                                                                                            \
+    X(abs)                                                                                                             \
+    X(square)                                                                                                          \
+    X(reciprocal)                                                                                                      \
+    X(scale)                                                                                                           \
+    X(pow)                                                                                                             \
+    X(clamp)                                                                                                           \
+    X(sum)                                                                                                             \
+    X(mean)                                                                                                            \
+    X(max)                                                                                                             \
+    X(softmax)                                                                                                         \
+    X(log_softmax)                                                                                                     \
+    X(matmul)                                                                                                          \
+    X(transpose)                                                                                                       \
+    X(reshape)                                                                                                         \
+    X(slice)                                                                                                           \
+    X(concat)                                                                                                          \
+    X(gather)                                                                                                          \
+    X(pick)                                                                                                            \
+    X(embed_sum)                                                                                                       \
+    X(layer_norm)                                                                                                      \
+    X(residual_layer_norm)                                                                                             \
+    X(attention)                                                                                                       \
+    X(gelu)                                                                                                            \
+    X(gelu_tanh)                                                                                                       \
+    X(silu)                                                                                                            \
+    X(relu)                                                                                                            \
+    X(tanh)                                                                                                            \
+    X(sigmoid)                                                                                                         \
+    X(dropout)                                                                                                         \
+    X(cross_entropy)                                                                                                   \
+    X(row_first)                                                                                                       \
+    X(row_sum)                                                                                                         \
+    X(row_mean)                                                                                                        \
+    X(row_max)                                                                                                         \
     X(row_softmax)
 
-#define OPTIMS(X) \
-    X(adamw) \
+#define OPTIMS(X)                                                                                                      \
+    X(adamw)                                                                                                           \
     X(sgd)
 
 #define DECLARE(name) extern const ft_op FT_OP(name);
@@ -75,5 +75,8 @@ static const ft_optim_kernel *const optims[] = { OPTIMS(ENTRY_OPTIM) NULL };
 
 extern const ft_op_table FT_KERNEL(ft_op_table);
 const ft_op_table FT_KERNEL(ft_op_table) = {
-    .isa = TEXT(FT_ISA), .ops = ops, .optims = optims, .square_sum = FT_KERNEL(ft_square_sum),
+    .isa = TEXT(FT_ISA),
+    .ops = ops,
+    .optims = optims,
+    .square_sum = FT_KERNEL(ft_square_sum),
 };

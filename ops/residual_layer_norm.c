@@ -23,13 +23,14 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     char a[96], b[96];
 
     if (x->rank != 2 || x->dim[1] < 1 || !ft_shape_equal(x, &c->in[1]->shape))
-        return ft_fail(e, FT_ESHAPE, "residual_layer_norm: want x and residual (R,C), got %s and %s", ft_shape_text(x, a),
-                       ft_shape_text(&c->in[1]->shape, b));
+        return ft_fail(e, FT_ESHAPE, "residual_layer_norm: want x and residual (R,C), got %s and %s",
+                       ft_shape_text(x, a), ft_shape_text(&c->in[1]->shape, b));
     for (int i = 2; i < c->n_in; i++)
         if (c->in[i] && (c->in[i]->shape.rank != 1 || c->in[i]->shape.dim[0] != x->dim[1]))
             return ft_fail(e, FT_ESHAPE, "residual_layer_norm: want gamma, beta and bias (%lld) for x %s, got %s",
                            (long long)x->dim[1], ft_shape_text(x, a), ft_shape_text(&c->in[i]->shape, b));
-    if (!(c->attr.f[0] > 0)) return ft_fail(e, FT_EUSAGE, "residual_layer_norm: eps must be above 0, got %g", c->attr.f[0]);
+    if (!(c->attr.f[0] > 0))
+        return ft_fail(e, FT_EUSAGE, "residual_layer_norm: eps must be above 0, got %g", c->attr.f[0]);
     if (ft_dropout_check("residual_layer_norm", &c->attr, c->attr.f[1], x->dim[0], e)) return e ? e->code : FT_EUSAGE;
     s->dtype = FT_F32;
     s->shape = *x;
@@ -56,7 +57,7 @@ static void add_row(const ft_op_call *c, const ft_dropout *p, int64_t R, int64_t
         memcpy(z, x, sizeof(float) * (size_t)C);
     }
     if (p->threshold) ft_dropout_row(p, c->attr.rows, R, r, C, z);
-    /* hot */
+        /* hot */
 #pragma omp simd
     for (int64_t i = 0; i < C; i++) z[i] += residual[i];
 }
@@ -115,7 +116,7 @@ static void backward_block(const ft_op_call *c, const ft_dropout *p, int64_t fir
         if (p->threshold) ft_dropout_row(p, c->attr.rows, R, r, C, dz);
         if (into_x) put_row(c, 0, r, C, dz);
         if (!into_bias) continue;
-        /* hot */
+            /* hot */
 #pragma omp simd
         for (int64_t i = 0; i < C; i++) d_bias[i] += dz[i];
     }
@@ -129,13 +130,17 @@ static void backward(const ft_op_call *c)
     float *part = c->work;
 
 #pragma omp parallel for schedule(static) if (R * C > FT_WORTH)
-    for (int64_t b = 0; b < blocks; b++)
-        backward_block(c, &p, b * rows, ft_least(R, (b + 1) * rows), part + b * 4 * C);
+    for (int64_t b = 0; b < blocks; b++) backward_block(c, &p, b * rows, ft_least(R, (b + 1) * rows), part + b * 4 * C);
     for (int i = 2; i < 5; i++)
         if (c->d_in[i]) ft_block_fold(part + (i - 2) * C, blocks, 4 * C, C, c->add[i], c->d_in[i]->data);
 }
 
 const ft_op FT_OP(residual_layer_norm) = {
-    .name = "residual_layer_norm", .min_in = 4, .max_in = 5, .keeps_in = 1u << 2,
-    .infer = infer, .forward = forward, .backward = backward,
+    .name = "residual_layer_norm",
+    .min_in = 4,
+    .max_in = 5,
+    .keeps_in = 1u << 2,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
 };

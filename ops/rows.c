@@ -17,7 +17,7 @@
 #include "ops/ops.h"
 #include "ops/vmath.h"
 
-#define COLUMNS 64     /* handled at once by row_softmax */
+#define COLUMNS 64 /* handled at once by row_softmax */
 
 static ft_status infer_rows(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 {
@@ -207,7 +207,8 @@ static void softmax_forward(const ft_op_call *c)
 }
 
 /* dx = y (dy - sum over the row's tokens of dy y) */
-static void softmax_columns_backward(const float *y, const float *dy, int add, float *dx, int64_t n, int64_t m, int64_t C)
+static void softmax_columns_backward(const float *y, const float *dy, int add, float *dx, int64_t n, int64_t m,
+                                     int64_t C)
 {
     float dot[COLUMNS] = { 0 };
 
@@ -231,29 +232,51 @@ static void softmax_backward(const ft_op_call *c)
     for (int64_t b = 0; b < B; b++) {
         for (int64_t i = 0; i < C; i += COLUMNS) {
             const int64_t first = at[b] * C + i;
-            softmax_columns_backward((const float *)c->out->data + first, (const float *)c->d_out->data + first, c->add[0],
-                                     (float *)c->d_in[0]->data + first, at[b + 1] - at[b], ft_least(COLUMNS, C - i), C);
+            softmax_columns_backward((const float *)c->out->data + first, (const float *)c->d_out->data + first,
+                                     c->add[0], (float *)c->d_in[0]->data + first, at[b + 1] - at[b],
+                                     ft_least(COLUMNS, C - i), C);
         }
     }
 }
 
 const ft_op FT_OP(row_first) = {
-    .name = "row_first", .min_in = 1, .max_in = 1,
-    .infer = infer_rows, .forward = first_forward, .backward = first_backward,
+    .name = "row_first",
+    .min_in = 1,
+    .max_in = 1,
+    .infer = infer_rows,
+    .forward = first_forward,
+    .backward = first_backward,
 };
 const ft_op FT_OP(row_sum) = {
-    .name = "row_sum", .min_in = 1, .max_in = 1,
-    .infer = infer_rows, .forward = sum_forward, .backward = sum_backward,
+    .name = "row_sum",
+    .min_in = 1,
+    .max_in = 1,
+    .infer = infer_rows,
+    .forward = sum_forward,
+    .backward = sum_backward,
 };
 const ft_op FT_OP(row_mean) = {
-    .name = "row_mean", .min_in = 1, .max_in = 1,
-    .infer = infer_rows, .forward = mean_forward, .backward = mean_backward,
+    .name = "row_mean",
+    .min_in = 1,
+    .max_in = 1,
+    .infer = infer_rows,
+    .forward = mean_forward,
+    .backward = mean_backward,
 };
 const ft_op FT_OP(row_max) = {
-    .name = "row_max", .min_in = 1, .max_in = 1,
-    .infer = infer_max, .forward = max_forward, .backward = max_backward,
+    .name = "row_max",
+    .min_in = 1,
+    .max_in = 1,
+    .infer = infer_max,
+    .forward = max_forward,
+    .backward = max_backward,
 };
 const ft_op FT_OP(row_softmax) = {
-    .name = "row_softmax", .min_in = 1, .max_in = 1, .keeps_out = 1,
-    .infer = infer_softmax, .forward = softmax_forward, .backward = softmax_backward,
+    .name = "row_softmax",
+    .min_in = 1,
+    .max_in = 1,
+    .keeps_out = 1,
+    .infer = infer_softmax,
+    .forward = softmax_forward,
+    .backward = softmax_backward,
 };

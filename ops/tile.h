@@ -25,33 +25,33 @@ typedef void ft_tile_fn(int64_t K, const float *a, int64_t lda, const float *b, 
                         int64_t ldc);
 
 /* The body of every block function: m, v and by_column are constants there. */
-static inline __attribute__((always_inline)) void ft_tile_block(const int m, const int v, const int by_column, int64_t K,
-                                                                const float *a, int64_t lda, const float *b, int64_t ldb,
-                                                                int add, float *c, int64_t ldc)
+static inline __attribute__((always_inline)) void ft_tile_block(const int m, const int v, const int by_column,
+                                                                int64_t K, const float *a, int64_t lda, const float *b,
+                                                                int64_t ldb, int add, float *c, int64_t ldc)
 {
     ft_vf acc[16][4];
 
-FT_UNROLL
+    FT_UNROLL
     for (int i = 0; i < m; i++) {
-FT_UNROLL
+        FT_UNROLL
         for (int j = 0; j < v; j++) acc[i][j] = (ft_vf){ 0 };
     }
     for (int64_t k = 0; k < K; k++) {
         ft_vf bk[4];
-FT_UNROLL
+        FT_UNROLL
         for (int j = 0; j < v; j++) bk[j] = *(const ft_vf *)(b + j * FT_LANES);
-FT_UNROLL
+        FT_UNROLL
         for (int i = 0; i < m; i++) {
             const float s = by_column ? a[i] : a[i * lda];
-FT_UNROLL
+            FT_UNROLL
             for (int j = 0; j < v; j++) acc[i][j] += s * bk[j];
         }
         b += ldb;
         a += by_column ? lda : 1;
     }
-FT_UNROLL
+    FT_UNROLL
     for (int i = 0; i < m; i++) {
-FT_UNROLL
+        FT_UNROLL
         for (int j = 0; j < v; j++) {
             ft_vf *to = (ft_vf *)(c + i * ldc + j * FT_LANES);
             if (add) acc[i][j] += *to;
@@ -72,7 +72,9 @@ FT_UNROLL
 #define FT_TILE_5_TO_6(X, v, t) X(5, v, t) X(6, v, t)
 #define FT_TILE_7_TO_12(X, v, t) X(7, v, t) X(8, v, t) X(9, v, t) X(10, v, t) X(11, v, t) X(12, v, t)
 #if FT_TILE_ACC == 24
-#define FT_TILE_V1(X, t) FT_TILE_1_TO_4(X, 1, t) FT_TILE_5_TO_6(X, 1, t) FT_TILE_7_TO_12(X, 1, t) X(13, 1, t) X(14, 1, t) X(15, 1, t) X(16, 1, t)
+#define FT_TILE_V1(X, t)                                                                                               \
+    FT_TILE_1_TO_4(X, 1, t)                                                                                            \
+    FT_TILE_5_TO_6(X, 1, t) FT_TILE_7_TO_12(X, 1, t) X(13, 1, t) X(14, 1, t) X(15, 1, t) X(16, 1, t)
 #define FT_TILE_V2(X, t) FT_TILE_1_TO_4(X, 2, t) FT_TILE_5_TO_6(X, 2, t) FT_TILE_7_TO_12(X, 2, t)
 #define FT_TILE_V3(X, t) FT_TILE_1_TO_4(X, 3, t) FT_TILE_5_TO_6(X, 3, t) X(7, 3, t) X(8, 3, t)
 #define FT_TILE_V4(X, t) FT_TILE_1_TO_4(X, 4, t) FT_TILE_5_TO_6(X, 4, t)
@@ -89,7 +91,7 @@ static const int ft_tile_rows[4] = { 12, 6, 4, 3 };
 FT_TILE_ALL(FT_TILE_DEFINE, 0)
 FT_TILE_ALL(FT_TILE_DEFINE, 1)
 
-#define FT_TILE_ENTRY(m, v, t) [(v) - 1][(m) - 1] = FT_TILE_NAME(m, v, t),
+#define FT_TILE_ENTRY(m, v, t) [(v)-1][(m)-1] = FT_TILE_NAME(m, v, t),
 static ft_tile_fn *const ft_tile_table[2][4][16] = {
     { FT_TILE_ALL(FT_TILE_ENTRY, 0) },
     { FT_TILE_ALL(FT_TILE_ENTRY, 1) },
@@ -132,19 +134,19 @@ static inline void ft_tile_transpose(const float *from, int64_t ld_from, float *
 {
     ft_vf x[FT_LANES], y[FT_LANES];
 
-FT_UNROLL
+    FT_UNROLL
     for (int i = 0; i < FT_LANES; i++) x[i] = *(const ft_vf *)(from + i * ld_from);
-FT_UNROLL
+    FT_UNROLL
     for (int step = 1; step < FT_LANES; step *= 2) {
-FT_UNROLL
+        FT_UNROLL
         for (int i = 0; i < FT_LANES / 2; i++) {
             y[2 * i] = FT_ZIP_LOW(x[i], x[i + FT_LANES / 2]);
             y[2 * i + 1] = FT_ZIP_HIGH(x[i], x[i + FT_LANES / 2]);
         }
-FT_UNROLL
+        FT_UNROLL
         for (int i = 0; i < FT_LANES; i++) x[i] = y[i];
     }
-FT_UNROLL
+    FT_UNROLL
     for (int i = 0; i < FT_LANES; i++) *(ft_vf *)(to + i * ld_to) = x[i];
 }
 

@@ -17,12 +17,12 @@
 
 #include "ops/lanes.h"
 
-#define FT_EXP_LOW -87.33654f         /* exp of less is not a normal number */
-#define FT_EXP_HIGH 88.72284f         /* exp of more is infinite */
+#define FT_EXP_LOW -87.33654f /* exp of less is not a normal number */
+#define FT_EXP_HIGH 88.72284f /* exp of more is infinite */
 #define FT_LOG2E 1.44269504f
-#define FT_LN2_HIGH 0.693359375f      /* few bits, so that its product with an exponent is exact without FMA */
+#define FT_LN2_HIGH 0.693359375f /* few bits, so that its product with an exponent is exact without FMA */
 #define FT_LN2_LOW -2.12194440e-4f
-#define FT_ROUNDER 12582912.0f        /* 1.5 * 2^23: adding it rounds to an integer kept in the low bits */
+#define FT_ROUNDER 12582912.0f /* 1.5 * 2^23: adding it rounds to an integer kept in the low bits */
 
 #define FT_EXP_C2 0.499999935f
 #define FT_EXP_C3 0.166665207f

@@ -49,7 +49,7 @@ ft_status ft_product_open_openblas(ft_product *p, ft_err *e)
 
     gemm = (void (*)(enum CBLAS_ORDER, enum CBLAS_TRANSPOSE, enum CBLAS_TRANSPOSE, blasint, blasint, blasint, float,
                      const float *, blasint, const float *, blasint, float, float *, blasint))f;
-    const int pool = omp_get_max_threads();      /* the OpenMP build would change the pool's size as well */
+    const int pool = omp_get_max_threads(); /* the OpenMP build would change the pool's size as well */
     ((void (*)(int))threads)(1);
     omp_set_num_threads(pool);
     p->name = "openblas";

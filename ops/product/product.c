@@ -15,9 +15,9 @@
 #include "core/mem.h"
 
 #define ROWS 128
-#define COLS 384          /* columns of one block, where columns are cut */
-#define MANY 1024         /* from here on rows alone give enough panels */
-#define SMALL (1 << 21)   /* multiplications below which waking the other threads costs more than it brings */
+#define COLS 384        /* columns of one block, where columns are cut */
+#define MANY 1024       /* from here on rows alone give enough panels */
+#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
 static ft_product current;
 static int selected;
@@ -27,7 +27,8 @@ static int selected;
 /* Compare with a plain product on awkward shapes; old builds of libraries miscompute on some processors. */
 static ft_status check(const ft_product *p, ft_err *e)
 {
-    static const int64_t shapes[][3] = { { 1, 1, 1 }, { 3, 5, 7 }, { 17, 33, 65 }, { 1, 130, 31 }, { 67, 1, 129 }, { 130, 70, 384 } };
+    static const int64_t shapes[][3] = { { 1, 1, 1 },    { 3, 5, 7 },    { 17, 33, 65 },
+                                         { 1, 130, 31 }, { 67, 1, 129 }, { 130, 70, 384 } };
     ft_status s = FT_OK;
 
     for (size_t k = 0; k < sizeof shapes / sizeof *shapes && !s; k++) {
@@ -148,14 +149,14 @@ void ft_product_nt(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx,
     panels(1, M, N, K, X, ldx, W, ldw, bias, add, Y, ldy);
 }
 
-void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
-                   int add, float *Y, int64_t ldy)
+void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,
+                   float *Y, int64_t ldy)
 {
     panels(0, M, N, K, X, ldx, W, ldw, NULL, add, Y, ldy);
 }
 
-void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
-                   int add, float *Y, int64_t ldy)
+void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,
+                   float *Y, int64_t ldy)
 {
     /* Blocks of rows of Y: at least 2, at most 8, not below 64 rows. */
     int64_t blocks = M / 192 < 2 ? 2 : least(M / 192, 8);

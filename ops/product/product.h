@@ -13,13 +13,13 @@
 #include "core/err.h"
 
 /* C (M,N) = op(A) (M,K) * op(B) (K,N) + beta * C; ta/tb: the operand is stored transposed. beta is 0 or 1. */
-typedef void ft_sgemm_fn(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda,
-                         const float *B, int64_t ldb, float beta, float *C, int64_t ldc);
+typedef void ft_sgemm_fn(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B,
+                         int64_t ldb, float beta, float *C, int64_t ldc);
 
 typedef struct ft_product {
-    const char *name;                 /* "openblas", "onednn", "plain" */
+    const char *name; /* "openblas", "onednn", "plain" */
     char version[64];
-    char kernel[64];                  /* the instruction set or core type the library chose */
+    char kernel[64]; /* the instruction set or core type the library chose */
     ft_sgemm_fn *sgemm;
 } ft_product;
 
@@ -43,10 +43,10 @@ void ft_product_together(int threads);
 void ft_product_nt(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
                    const float *bias, int add, float *Y, int64_t ldy);
 /* Y (M,N) = X (M,K) * W (K,N); add: Y += */
-void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
-                   int add, float *Y, int64_t ldy);
+void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,
+                   float *Y, int64_t ldy);
 /* Y (M,N) = X (K,M)^T * W (K,N); add: Y += (weight gradients: K is the number of tokens) */
-void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
-                   int add, float *Y, int64_t ldy);
+void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,
+                   float *Y, int64_t ldy);
 
 #endif

@@ -209,11 +209,9 @@ static int open_all(lua_State *L)
         { LUA_UTF8LIBNAME, luaopen_utf8 },    { NULL, NULL },
     };
     static const luaL_Reg host[] = {
-        { "load", host_load },
-        { "where", host_where },
-        { "traceback", host_traceback },
-        { "definition", host_definition }, { "upvalues", host_upvalues },
-        { NULL, NULL },
+        { "load", host_load },           { "where", host_where },
+        { "traceback", host_traceback }, { "definition", host_definition },
+        { "upvalues", host_upvalues },   { NULL, NULL },
     };
     static const char *const removed[] = { "dofile", "loadfile", "load", "collectgarbage", NULL };
 

@@ -76,7 +76,8 @@ static void any_shape_is_taken(void **state)
         oc_check(&(oc_case){ .op = all[i].op, .in = { oc_floats(ft_shape_of(0, 0, 0, 0, 0), one) } });
         oc_check(&(oc_case){ .op = all[i].op, .in = { oc_random(oc_2(0, 6), 1) } });
         oc_check(&(oc_case){ .op = all[i].op, .in = { oc_random(oc_2(0, 6), 1), oc_random(oc_1(6), 1) } });
-        oc_check(&(oc_case){ .op = all[i].op, .in = { oc_uniform(oc_4(2, 1, 3, 1), 1, 1, 2), oc_uniform(oc_1(1), 1, 1, 2) } });
+        oc_check(&(oc_case){ .op = all[i].op,
+                             .in = { oc_uniform(oc_4(2, 1, 3, 1), 1, 1, 2), oc_uniform(oc_1(1), 1, 1, 2) } });
     }
 }
 
@@ -84,8 +85,10 @@ static void many_rows_have_the_same_bits_on_any_number_of_threads(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT; i++) {
-        oc_check(&(oc_case){ .op = all[i].op, .in = { oc_random(oc_2(150, 1300), 1), oc_random(oc_1(1300), 2) },
-                             .points = 1, .skip = 3 });
+        oc_check(&(oc_case){ .op = all[i].op,
+                             .in = { oc_random(oc_2(150, 1300), 1), oc_random(oc_1(1300), 2) },
+                             .points = 1,
+                             .skip = 3 });
         oc_check(&(oc_case){ .op = all[i].op, .in = { oc_random(oc_1(100001), 1) }, .points = 1, .skip = 1 });
         oc_release(NULL);
     }
@@ -107,8 +110,10 @@ static void limits_and_nan(void **state)
 static void a_bias_of_another_length_is_named(void **state)
 {
     (void)state;
-    oc_fails(&(oc_case){ .op = "gelu", .in = { oc_random(oc_2(2, 3), 1), oc_random(oc_1(2), 1) } }, FT_ESHAPE, "(2,3)", "(2)");
-    oc_fails(&(oc_case){ .op = "tanh", .in = { oc_random(oc_2(2, 3), 1), oc_random(oc_2(1, 3), 1) } }, FT_ESHAPE, "(1,3)", NULL);
+    oc_fails(&(oc_case){ .op = "gelu", .in = { oc_random(oc_2(2, 3), 1), oc_random(oc_1(2), 1) } }, FT_ESHAPE, "(2,3)",
+             "(2)");
+    oc_fails(&(oc_case){ .op = "tanh", .in = { oc_random(oc_2(2, 3), 1), oc_random(oc_2(1, 3), 1) } }, FT_ESHAPE,
+             "(1,3)", NULL);
 }
 
 int main(void)

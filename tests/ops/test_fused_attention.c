@@ -127,8 +127,12 @@ static void long_rows_equal_plain_loops(void **state)
 static void dropout_equals_plain_loops(void **state)
 {
     (void)state;
-    ft_op_attr a = { .i = { 3 }, .f = { 0, 0.1 }, .rows = oc_ragged((const int32_t[]){ 13, 0, 1, 130, 40, 300, -1 }),
-                     .key = key, .update = 77, .training = 1 };
+    ft_op_attr a = { .i = { 3 },
+                     .f = { 0, 0.1 },
+                     .rows = oc_ragged((const int32_t[]){ 13, 0, 1, 130, 40, 300, -1 }),
+                     .key = key,
+                     .update = 77,
+                     .training = 1 };
 
     for (int b = 0; b < 6; b++) {
         a.rows->example[b] = 1000 - 7 * b;
@@ -145,8 +149,10 @@ static void a_window_hides_what_is_far(void **state)
 {
     (void)state;
     check_all(&(ft_op_attr){ .i = { 2, 3 }, .rows = oc_ragged((const int32_t[]){ 1, 4, 33, 150, -1 }) }, 2 * 12);
-    check_all(&(ft_op_attr){ .i = { 1, 140 }, .f = { 0.3, 0.2 }, .rows = oc_ragged((const int32_t[]){ 290, -1 }),
-                             .training = 1 }, 16);
+    check_all(
+        &(ft_op_attr){
+            .i = { 1, 140 }, .f = { 0.3, 0.2 }, .rows = oc_ragged((const int32_t[]){ 290, -1 }), .training = 1 },
+        16);
 }
 
 static void promises_to_the_tape_hold(void **state)
@@ -155,8 +161,9 @@ static void promises_to_the_tape_hold(void **state)
     ft_op_attr a = { .i = { 2 }, .rows = oc_ragged((const int32_t[]){ 3, 0, 1, 18, -1 }) };
 
     oc_check(&(oc_case){ .op = "attention", .in = { oc_random(oc_2(22, 3 * 10), 1) }, .attr = a, .points = 60 });
-    a = (ft_op_attr){ .i = { 1 }, .f = { 0.2, 0.3 }, .rows = oc_ragged((const int32_t[]){ 50, 140, -1 }), .key = key,
-                      .training = 1 };
+    a = (ft_op_attr){
+        .i = { 1 }, .f = { 0.2, 0.3 }, .rows = oc_ragged((const int32_t[]){ 50, 140, -1 }), .key = key, .training = 1
+    };
     oc_check(&(oc_case){ .op = "attention", .in = { oc_random(oc_2(190, 3 * 32), 1) }, .attr = a, .points = 20 });
 }
 
@@ -175,8 +182,12 @@ static void another_batching_changes_no_bit(void **state)
 {
     (void)state;
     enum { H = 24, L = 37 };
-    ft_op_attr a = { .i = { 2 }, .f = { 0, 0.4 }, .rows = oc_ragged((const int32_t[]){ 11, L, 5, -1 }), .key = key,
-                     .update = 3, .training = 1 };
+    ft_op_attr a = { .i = { 2 },
+                     .f = { 0, 0.4 },
+                     .rows = oc_ragged((const int32_t[]){ 11, L, 5, -1 }),
+                     .key = key,
+                     .update = 3,
+                     .training = 1 };
     ft_tensor *all = oc_random(oc_2(11 + L + 5, 3 * H), 9);
 
     a.rows->example[1] = 42;
@@ -213,8 +224,10 @@ static void what_does_not_fit_is_named(void **state)
     ft_op_attr a = { .i = { 2 }, .rows = oc_ragged((const int32_t[]){ 3, -1 }) };
     ft_tensor *x = oc_random(oc_2(3, 12), 1);
 
-    oc_fails(&(oc_case){ .op = "attention", .in = { oc_random(oc_2(4, 12), 1) }, .attr = a }, FT_ESHAPE, "(3,3H)", "(4,12)");
-    oc_fails(&(oc_case){ .op = "attention", .in = { oc_random(oc_2(3, 13), 1) }, .attr = a }, FT_ESHAPE, "2 heads", "(3,13)");
+    oc_fails(&(oc_case){ .op = "attention", .in = { oc_random(oc_2(4, 12), 1) }, .attr = a }, FT_ESHAPE, "(3,3H)",
+             "(4,12)");
+    oc_fails(&(oc_case){ .op = "attention", .in = { oc_random(oc_2(3, 13), 1) }, .attr = a }, FT_ESHAPE, "2 heads",
+             "(3,13)");
     oc_fails(&(oc_case){ .op = "attention", .in = { x }, .attr = { .i = { 2 } } }, FT_EUSAGE, "rows", NULL);
     a.i[0] = 0;
     oc_fails(&(oc_case){ .op = "attention", .in = { x }, .attr = a }, FT_ESHAPE, "0 heads", NULL);

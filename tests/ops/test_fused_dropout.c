@@ -41,7 +41,8 @@ static void compare(const char *isa, const ft_op_attr *a, int64_t R, int64_t C)
         const uint32_t example = a->rows ? (uint32_t)a->rows->example[b] : (uint32_t)r;
         const int keep = draw_of(a, i % C, where, example) >= threshold;
         if (y[i] != (keep ? u[i] * scale : 0) || ((const float *)d[0]->data)[i] != (keep ? g[i] * scale : 0))
-            fail_msg("%s: element %lld of (%lld,%lld) is %.9g", isa, (long long)i, (long long)R, (long long)C, (double)y[i]);
+            fail_msg("%s: element %lld of (%lld,%lld) is %.9g", isa, (long long)i, (long long)R, (long long)C,
+                     (double)y[i]);
     }
 }
 
@@ -51,8 +52,11 @@ static void draws_are_those_of_the_counter(void **state)
     static const int64_t columns[] = { 1, 7, 8, 100, 128, 384, 1024, 1025, 2200 };
     const char *names[8], *before = ft_op_active()->isa;
     const int n = ft_op_isas(names);
-    ft_op_attr a = { .f = { 0.1 }, .rows = oc_ragged((const int32_t[]){ 4, 0, 9, 1, -1 }), .key = key,
-                     .update = 0x100000002, .training = 1 };
+    ft_op_attr a = { .f = { 0.1 },
+                     .rows = oc_ragged((const int32_t[]){ 4, 0, 9, 1, -1 }),
+                     .key = key,
+                     .update = 0x100000002,
+                     .training = 1 };
 
     for (int b = 0; b < 4; b++) {
         a.rows->example[b] = 1 << (7 * b);
@@ -100,7 +104,8 @@ static void the_share_and_the_mean_are_right(void **state)
         const ft_op_attr a = { .f = { shares[i] }, .key = key, .update = 5, .training = 1 };
         float *ones = malloc(sizeof(float) * R * C);
         for (int j = 0; j < R * C; j++) ones[j] = 1;
-        const float *y = oc_forward(&(oc_case){ .op = "dropout", .in = { oc_floats(oc_2(R, C), ones) }, .attr = a })->data;
+        const float *y =
+            oc_forward(&(oc_case){ .op = "dropout", .in = { oc_floats(oc_2(R, C), ones) }, .attr = a })->data;
         double sum = 0, squares = 0, beside = 0;
         for (int j = 0; j < R * C; j++) {
             sum += (double)y[j];
@@ -163,7 +168,8 @@ static void what_does_not_fit_is_named(void **state)
     (void)state;
     ft_op_attr a = { .f = { 0.3 }, .rows = oc_ragged((const int32_t[]){ 5, 3, -1 }), .training = 1 };
 
-    oc_fails(&(oc_case){ .op = "dropout", .in = { oc_random(oc_2(7, 2), 1) }, .attr = a }, FT_ESHAPE, "7 rows", "8 tokens");
+    oc_fails(&(oc_case){ .op = "dropout", .in = { oc_random(oc_2(7, 2), 1) }, .attr = a }, FT_ESHAPE, "7 rows",
+             "8 tokens");
     oc_fails(&(oc_case){ .op = "dropout", .in = { oc_random(oc_1(7), 1) }, .attr = a }, FT_ESHAPE, "(7)", NULL);
     a.f[0] = -0.5;
     oc_fails(&(oc_case){ .op = "dropout", .in = { oc_random(oc_2(8, 2), 1) }, .attr = a }, FT_EUSAGE, "-0.5", NULL);

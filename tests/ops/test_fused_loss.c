@@ -33,7 +33,8 @@ static void losses_equal_plain_loops(void **state)
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             for (int smooth = 0; smooth < 2; smooth++) {
                 const int64_t R = sizes[s][0], C = sizes[s][1];
-                const oc_case k = { .op = "cross_entropy", .attr = { .f = { smooth * 0.1 } },
+                const oc_case k = { .op = "cross_entropy",
+                                    .attr = { .f = { smooth * 0.1 } },
                                     .in = { oc_uniform(oc_2(R, C), s, -20, 20), oc_ints(oc_1(R), s, (int32_t)C) } };
                 int32_t *label = k.in[1]->data;
                 if (R > 1) label[1] = -100;
@@ -59,8 +60,10 @@ static void promises_to_the_tape_hold(void **state)
     oc_check(&(oc_case){ .op = "cross_entropy", .in = { x, label } });
     oc_check(&(oc_case){ .op = "cross_entropy", .in = { x, label }, .attr = smooth });
     oc_check(&(oc_case){ .op = "cross_entropy", .in = { oc_random(oc_2(0, 5), 1), oc_ints(oc_1(0), 1, 5) } });
-    oc_check(&(oc_case){ .op = "cross_entropy", .in = { oc_random(oc_2(40, 600), 1), oc_ints(oc_1(40), 1, 600) },
-                         .points = 40, .tolerance = 3e-2 });
+    oc_check(&(oc_case){ .op = "cross_entropy",
+                         .in = { oc_random(oc_2(40, 600), 1), oc_ints(oc_1(40), 1, 600) },
+                         .points = 40,
+                         .tolerance = 3e-2 });
 }
 
 static void huge_logits_are_safe(void **state)
@@ -85,7 +88,8 @@ static void nan_is_not_hidden(void **state)
     const float x[] = { 1, NAN, 1, 2, NAN, 1 };
     const int32_t labels[] = { 0, 1, 1 };
     const float *loss = oc_forward(&(oc_case){ .op = "cross_entropy",
-                                               .in = { oc_floats(oc_2(3, 2), x), oc_int_values(oc_1(3), labels) } })->data;
+                                               .in = { oc_floats(oc_2(3, 2), x), oc_int_values(oc_1(3), labels) } })
+                            ->data;
     assert_true(isnan(loss[0]) && !isnan(loss[1]) && isnan(loss[2]));
 }
 
@@ -95,10 +99,13 @@ static void a_label_outside_the_classes_is_named(void **state)
     const int32_t high[] = { 0, 3 }, low[] = { -1, 0 };
     ft_tensor *x = oc_random(oc_2(2, 3), 1), *fine = oc_ints(oc_1(2), 1, 3);
 
-    oc_fails(&(oc_case){ .op = "cross_entropy", .in = { x, oc_int_values(oc_1(2), high) } }, FT_EUSAGE, "label 3", "3 classes");
-    oc_fails(&(oc_case){ .op = "cross_entropy", .in = { x, oc_int_values(oc_1(2), low) } }, FT_EUSAGE, "label -1", "row 0");
+    oc_fails(&(oc_case){ .op = "cross_entropy", .in = { x, oc_int_values(oc_1(2), high) } }, FT_EUSAGE, "label 3",
+             "3 classes");
+    oc_fails(&(oc_case){ .op = "cross_entropy", .in = { x, oc_int_values(oc_1(2), low) } }, FT_EUSAGE, "label -1",
+             "row 0");
     oc_fails(&(oc_case){ .op = "cross_entropy", .in = { x, oc_ints(oc_1(3), 1, 3) } }, FT_ESHAPE, "(2,3)", "(3)");
-    oc_fails(&(oc_case){ .op = "cross_entropy", .in = { x, fine }, .attr = { .f = { 2 } } }, FT_EUSAGE, "smoothing", "2");
+    oc_fails(&(oc_case){ .op = "cross_entropy", .in = { x, fine }, .attr = { .f = { 2 } } }, FT_EUSAGE, "smoothing",
+             "2");
 }
 
 int main(void)

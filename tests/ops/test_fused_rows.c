@@ -47,9 +47,11 @@ static void empty_batches_are_fine(void **state)
     (void)state;
     ft_op_attr a = { .rows = oc_ragged((const int32_t[]){ -1 }) };
 
-    for (size_t i = 0; i < COUNT; i++) oc_check(&(oc_case){ .op = all[i], .in = { oc_random(oc_2(0, 3), 1) }, .attr = a });
+    for (size_t i = 0; i < COUNT; i++)
+        oc_check(&(oc_case){ .op = all[i], .in = { oc_random(oc_2(0, 3), 1) }, .attr = a });
     a.rows = oc_ragged((const int32_t[]){ 0, 0, -1 });
-    for (size_t i = 0; i < COUNT; i++) oc_check(&(oc_case){ .op = all[i], .in = { oc_random(oc_2(0, 3), 1) }, .attr = a });
+    for (size_t i = 0; i < COUNT; i++)
+        oc_check(&(oc_case){ .op = all[i], .in = { oc_random(oc_2(0, 3), 1) }, .attr = a });
 }
 
 static void many_tokens_have_the_same_bits_on_any_number_of_threads(void **state)
@@ -91,7 +93,8 @@ static void what_does_not_fit_is_named(void **state)
     const ft_op_attr a = { .rows = oc_ragged((const int32_t[]){ 3, -1 }) };
 
     for (size_t i = 0; i < COUNT; i++) {
-        oc_fails(&(oc_case){ .op = all[i], .in = { oc_random(oc_2(4, 2), 1) }, .attr = a }, FT_ESHAPE, "(3,C)", "(4,2)");
+        oc_fails(&(oc_case){ .op = all[i], .in = { oc_random(oc_2(4, 2), 1) }, .attr = a }, FT_ESHAPE, "(3,C)",
+                 "(4,2)");
         oc_fails(&(oc_case){ .op = all[i], .in = { oc_random(oc_2(4, 2), 1) } }, FT_EUSAGE, "rows", NULL);
     }
 }

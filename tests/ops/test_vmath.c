@@ -89,7 +89,8 @@ static void the_vector_form_of_exp_agrees_below_its_bound(void **state)
         const ft_vf v = ft_vexp_bounded(*(const ft_vf *)x);
         memcpy(y, &v, sizeof y);
         for (int j = 0; j < FT_LANES; j++)
-            if (!(fabsf(y[j] - ft_expf(x[j])) <= 2.4e-7f * y[j])) fail_msg("exp(%.9g) is %.9g", (double)x[j], (double)y[j]);
+            if (!(fabsf(y[j] - ft_expf(x[j])) <= 2.4e-7f * y[j]))
+                fail_msg("exp(%.9g) is %.9g", (double)x[j], (double)y[j]);
     }
     const ft_vf low = ft_vexp_bounded(ft_vsplat(-INFINITY)), nan = ft_vexp_bounded(ft_vsplat(NAN));
     assert_true(low[0] == 0.0f && isnan(nan[0]));
