@@ -124,35 +124,35 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 
 /* ==== Packing ==== */
 
-/* to (n,width) = scale * from (n,d); columns from d and rows from n to `rows` become zero. */
+/* to (n,width) = scale * from (n,d); columns from d and rows from n to `rows` become zero.
+ * What lies next to it belongs to the next head, most often this thread's next task: it is asked for in passing. */
 static void pack(const head *h, const float *from, int64_t ld, int64_t n, int64_t rows, float scale, float *to)
 {
     const int64_t d = h->d, w = h->width;
 
     for (int64_t i = 0; i < n; i++, from += ld, to += w) {
-        /* hot */
-#pragma omp simd
-        for (int64_t c = 0; c < d; c++) to[c] = from[c] * scale;
-        for (int64_t c = d; c < w; c++) to[c] = 0.0f;
+        int64_t c = 0;
+        for (; c + FT_LANES <= d; c += FT_LANES) {
+            *(ft_vf *)(to + c) = *(const ft_vf *)(from + c) * scale;
+            __builtin_prefetch(from + d + c);
+        }
+        for (; c < d; c++) to[c] = from[c] * scale;
+        for (; c < w; c++) to[c] = 0.0f;
     }
-    memset(to, 0, sizeof(float) * (size_t)((rows - n) * w));
+    if (rows > n) memset(to, 0, sizeof(float) * (size_t)((rows - n) * w));
 }
 
 /* to (n,d) [+]= scale * from (n,width) */
 static void unpack(const head *h, const float *from, int64_t n, float scale, int add, float *to, int64_t ld)
 {
     const int64_t d = h->d, w = h->width;
+    const ft_vf zero = { 0 };
 
     for (int64_t i = 0; i < n; i++, from += w, to += ld) {
-        if (add) {
-            /* hot */
-#pragma omp simd
-            for (int64_t c = 0; c < d; c++) to[c] += from[c] * scale;
-        } else {
-            /* hot */
-#pragma omp simd
-            for (int64_t c = 0; c < d; c++) to[c] = from[c] * scale;
-        }
+        int64_t c = 0;
+        for (; c + FT_LANES <= d; c += FT_LANES)
+            *(ft_vf *)(to + c) = (add ? *(const ft_vf *)(to + c) : zero) + *(const ft_vf *)(from + c) * scale;
+        for (; c < d; c++) to[c] = (add ? to[c] : 0.0f) + from[c] * scale;
     }
 }
 
@@ -187,19 +187,28 @@ static void hide(const head *h, int64_t i, int64_t from, int64_t n, float *s)
     for (int64_t j = high; j < n; j++) s[j] = -INFINITY;
 }
 
-/* s (padded) = exp(s - largest); returns the sum, whose logarithm plus the largest is lse. */
-static float exp_row(int64_t n, float *s, float *largest)
+/* One row is a long chain: exp waits for the maximum. Maxima of all rows first keep the processor's pipes full. */
+static float largest_of(int64_t n, const float *s)
 {
-    ft_vf most = *(const ft_vf *)s, sum = { 0 };
+    ft_vf most = *(const ft_vf *)s;
 
     for (int64_t j = FT_LANES; j < n; j += FT_LANES) most = ft_vmax(*(const ft_vf *)(s + j), most);
-    *largest = ft_vlargest(most);
+    most = ft_vlargest(most);
+    return most[0];
+}
+
+/* s (n, whole vectors) = exp(s - largest); returns the sum. */
+static float exp_row(int64_t n, float *s, float largest)
+{
+    ft_vf total = { 0 };
+
     for (int64_t j = 0; j < n; j += FT_LANES) {
-        const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - *largest);
+        const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - largest);
         *(ft_vf *)(s + j) = y;
-        sum += y;
+        total += y;
     }
-    return ft_vsum(sum);
+    total = ft_vsum(total);
+    return total[0];
 }
 
 static inline ft_vi kept(const ft_draw *draw, int32_t threshold)
@@ -238,24 +247,38 @@ static void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, fl
 
 /* ==== One head of one row ==== */
 
-static void forward_tile(const head *h, int64_t q0, int64_t n, float *ctx, float *lse)
+/* Rows of S in h->s become unscaled, dropped P; sum and largest say what is left to do. */
+static void softmax_tile(const head *h, int64_t q0, int64_t n, float *largest, float *sum)
 {
     const uint32_t block = (uint32_t)h->index << 16;
 
-    ft_tile_product(0, n, h->padded, h->d, h->q + q0 * h->width, h->width, h->kt, h->ld, 0, h->s, h->ld);
-    if (h->p.threshold) ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
+    if (h->p.threshold)
+        ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
     for (int64_t i = 0; i < n; i++) {
-        float *s = h->s + i * h->ld, largest;
+        float *s = h->s + i * h->ld;
         for (int64_t j = h->L; j < h->padded; j++) s[j] = -INFINITY;
         hide(h, q0 + i, 0, h->L, s);
-        const float sum = exp_row(h->padded, s, &largest);
-        if (lse) lse[i * h->heads] = largest + logf(sum);
-        if (h->p.threshold) drop_row(h->padded, h->draw + i * h->padded, (int32_t)h->p.threshold, s);
-        s[h->padded] = h->p.scale / sum;
+        largest[i] = largest_of(h->padded, s);
     }
+    for (int64_t i = 0; i < n; i++) sum[i] = exp_row(h->padded, h->s + i * h->ld, largest[i]);
+    for (int64_t i = 0; i < n && h->p.threshold; i++)
+        drop_row(h->padded, h->draw + i * h->padded, (int32_t)h->p.threshold, h->s + i * h->ld);
+}
+
+static void forward_tile(const head *h, int64_t q0, int64_t n, float *ctx, float *lse)
+{
+    float largest[MANY], sum[MANY];
+
+    ft_tile_product(0, n, h->padded, h->d, h->q + q0 * h->width, h->width, h->kt, h->ld, 0, h->s, h->ld);
+    softmax_tile(h, q0, n, largest, sum);
     ft_tile_product(0, n, h->width, h->L, h->s, h->ld, h->v, h->width, 0, h->dq, h->width);
     for (int64_t i = 0; i < n; i++)
-        unpack(h, h->dq + i * h->width, 1, h->s[i * h->ld + h->padded], 0, ctx + i * h->H, h->H);
+        unpack(h, h->dq + i * h->width, 1, h->p.scale / sum[i], 0, ctx + i * h->H, h->H);
+    if (!lse) return;
+    /* hot */
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) sum[i] = largest[i] + ft_logf(sum[i]);
+    for (int64_t i = 0; i < n; i++) lse[i * h->heads] = sum[i];
 }
 
 static void forward_head(const head *h, const float *qkv, float *out, float *lse)
@@ -336,10 +359,11 @@ static head head_of(const ft_op_call *c, int64_t columns)
                    .p = ft_dropout_of(&c->attr, c->attr.f[1]) };
 }
 
-/* Tasks handed out at once. Heads of a short row share pages and cache lines' neighbours: one thread takes them all. */
-static int together(const ft_ragged *rows, int64_t heads)
+/* Tasks handed out at once: neighbouring heads lie side by side in memory, so one thread takes several of them, but
+ * not so many that the last hand-out leaves others waiting. */
+static int together(int64_t tasks, int64_t heads)
 {
-    return rows->n_tokens < 64 * (int64_t)rows->n_rows && rows->n_rows >= 4 * ft_workers() ? (int)heads : 1;
+    return (int)ft_least(ft_most(tasks / (24 * ft_workers()), 1), heads);
 }
 
 /* Task k: head k % heads of row k / heads. 0 if the row is empty. */
@@ -361,7 +385,7 @@ static void forward(const ft_op_call *c)
 {
     const ft_ragged *rows = c->attr.rows;
     const int64_t tasks = rows->n_rows * c->attr.i[0];
-    const int chunk = together(rows, c->attr.i[0]);
+    const int chunk = together(tasks, c->attr.i[0]);
 
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
     {
@@ -379,7 +403,7 @@ static void backward(const ft_op_call *c)
 {
     const ft_ragged *rows = c->attr.rows;
     const int64_t tasks = rows->n_rows * c->attr.i[0];
-    const int chunk = together(rows, c->attr.i[0]);
+    const int chunk = together(tasks, c->attr.i[0]);
 
     if (!c->d_in[0]) return;
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)

@@ -4,6 +4,7 @@
  * Coefficients are minimax fits (weighted least squares with Lawson's iteration) made for this file.
  *
  *   ft_expf    at most 1e-7 relative (1.5 ulp) where the result is normal; smaller results become 0
+ *   ft_logf    at most 3e-7 relative to the larger of the result and 1; positive normal numbers only
  *   ft_erff    at most 5e-7 relative
  *   ft_tanhf   at most 4e-7 relative
  *
@@ -66,6 +67,18 @@ static inline float ft_expf(float x)
     const float y = ft_bits_float(ft_float_bits(1.0f + p) + (ft_float_bits(shifted) << 23));
     const float low = ft_selectf(x < FT_EXP_LOW, 0.0f, y);
     return ft_selectf(x <= FT_EXP_HIGH, low, x + __builtin_inff());
+}
+
+/* Natural logarithm of a positive normal number: x = 2^n m with m about 1, log m = 2 artanh((m - 1) / (m + 1)). */
+static inline float ft_logf(float x)
+{
+    const uint32_t from_root = ft_float_bits(x) - 0x3f3504f3u; /* bits of sqrt(1/2), so that m lies around 1 */
+    const float n = (float)((int32_t)from_root >> 23), m = ft_bits_float((from_root & 0x007fffffu) + 0x3f3504f3u);
+    const float s = (m - 1.0f) / (m + 1.0f), t = s * s;
+    const float p = t * (0.666666667f + t * (0.4f + t * (0.285714286f + t * 0.222222222f)));
+    const float y = n * FT_LN2_HIGH + (s * (2.0f + p) + n * FT_LN2_LOW);
+
+    return ft_selectf(x <= 3.4028235e38f, y, x);
 }
 
 static inline float ft_clampf(float x, float limit)
@@ -142,23 +155,35 @@ static inline ft_vf ft_vexp_bounded(ft_vf x)
     return (ft_vf)(~(ft_vi)(x < FT_EXP_LOW) & (ft_vi)y);
 }
 
-static inline float ft_vsum(ft_vf x)
+/* Sum and maximum over the lanes, in every lane of the result: halves are swapped and met, then quarters, ... */
+#if FT_LANES == 16
+#define FT_VFOLD(x, OP)                                                                                                \
+    x = OP(x, __builtin_shufflevector(x, x, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7));                    \
+    x = OP(x, __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11));                    \
+    x = OP(x, __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13));                    \
+    x = OP(x, __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14))
+#elif FT_LANES == 8
+#define FT_VFOLD(x, OP)                                                                                                \
+    x = OP(x, __builtin_shufflevector(x, x, 4, 5, 6, 7, 0, 1, 2, 3));                                                  \
+    x = OP(x, __builtin_shufflevector(x, x, 2, 3, 0, 1, 6, 7, 4, 5));                                                  \
+    x = OP(x, __builtin_shufflevector(x, x, 1, 0, 3, 2, 5, 4, 7, 6))
+#else
+#define FT_VFOLD(x, OP)                                                                                                \
+    x = OP(x, __builtin_shufflevector(x, x, 2, 3, 0, 1));                                                              \
+    x = OP(x, __builtin_shufflevector(x, x, 1, 0, 3, 2))
+#endif
+#define FT_VPLUS(a, b) ((a) + (b))
+
+static inline ft_vf ft_vsum(ft_vf x)
 {
-    float s[FT_LANES], total = 0.0f;
-    memcpy(s, &x, sizeof s);
-    for (int half = FT_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) s[i] += s[i + half];
-    total = s[0];
-    return total;
+    FT_VFOLD(x, FT_VPLUS);
+    return x;
 }
 
-static inline float ft_vlargest(ft_vf x)
+static inline ft_vf ft_vlargest(ft_vf x)
 {
-    float s[FT_LANES];
-    memcpy(s, &x, sizeof s);
-    for (int half = FT_LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) s[i] = s[i + half] > s[i] ? s[i + half] : s[i];
-    return s[0];
+    FT_VFOLD(x, ft_vmax);
+    return x;
 }
 
 #endif

@@ -30,11 +30,19 @@ local function numbered(base)
    return last
 end
 
+-- Whether an unfinished run has got to anything that would be lost: a checkpoint or a finished training step.
+local function has_progress(dir)
+   for _, name in ipairs(fs.list(dir .. "/.run") or {}) do
+      if fs.stat(dir .. "/.run/" .. name) == "directory" then return true end
+   end
+   return false
+end
+
 -- The directory, and whether it holds an unfinished run of the same plan.
 local function choose(plan, digest, out)
    if out then
       local state = state_of(out)
-      if state and state.digest ~= digest and not state.done then
+      if state and state.digest ~= digest and not state.done and has_progress(out) then
          failure.raise("usage", ("%s holds an unfinished run of another plan"):format(out),
             "choose another --out, or remove that directory")
       end
@@ -44,7 +52,7 @@ local function choose(plan, digest, out)
       if not state and fs.stat(out) == "directory" and #fs.list(out) > 0 then
          failure.raise("usage", ("%s is not empty and holds no run"):format(out), "choose another --out")
       end
-      return out, state ~= nil
+      return out, state ~= nil and state.digest == digest
    end
    local base = "runs/" .. plan.name
    local n = numbered(base)

@@ -67,11 +67,6 @@ local function bytes(m)
    return table.concat(parts)
 end
 
-local function losses(entries)
-   local out = {}
-   for i, e in ipairs(entries) do out[i] = e.loss end
-   return out
-end
 
 -- ==== Dropout ====
 
@@ -160,7 +155,8 @@ end)
 check.test("groups_have_their_own_learning_rate", function()
    local m = fresh()
    local before = m:weights()
-   train(m, { train = split(8) }, { lr = 1e-3, groups = { { match = "encoder.*", lr = 0 } }, epochs = 1, keep = "last", weight_decay = 0 })
+   train(m, { train = split(8) }, { lr = 1e-3, groups = { { match = "encoder.*", lr = 0 } }, epochs = 1, keep = "last",
+         weight_decay = 0 })
    check.equal(m.by_name["encoder.layer.0.ffn.up.weight"]:tensor():bytes(), before["encoder.layer.0.ffn.up.weight"]:bytes())
    check.is_true(m.by_name["head.out.weight"]:tensor():bytes() ~= before["head.out.weight"]:bytes(), "the head moves")
 end)
@@ -191,7 +187,8 @@ check.test("nothing_below_the_lowest_trainable_layer_is_recorded", function()
 end)
 
 check.test("loaded_means_the_checkpoint_so_a_new_pooler_trains", function()
-   local m = model.replace_head(model.open "tests/fixtures/bert/published_encoder", { head = "classification", labels = { "a", "b" } }, 1)
+   local m = model.replace_head(model.open "tests/fixtures/bert/published_encoder", { head = "classification",
+         labels = { "a", "b" } }, 1)
    m:freeze "loaded"
    check.equal(m.by_name["encoder.pool.dense.weight"]:trainable(), true)
    check.equal(m.by_name["encoder.layer.0.ffn.up.weight"]:trainable(), false)

@@ -1,0 +1,119 @@
+#!/bin/sh
+# tests/cli/test_bad_input.sh - every mistake of a user's gets a message that names it, and leaves nothing that looks finished.
+set -u
+
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$FTPIPE" lua tests/demo/make.lua "$work" 60
+n=0
+
+# refuses NAME PHRASE [run's options]: it fails, says the phrase, and writes no result
+refuses() {
+    name=$1 phrase=$2
+    shift 2
+    n=$((n + 1))
+    "$FTPIPE" run pipelines/sentiment.lua --quiet --out "$work/out$n" "$@" > /dev/null 2> "$work/message"
+    code=$?
+    if [ $code -ne 0 ] && [ $code -lt 100 ] && grep -qF -- "$phrase" "$work/message" && [ ! -e "$work/out$n/metrics.json" ] &&
+        [ ! -e "$work/out$n/model" ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name (exit $code):"
+        cat "$work/message"
+    fi
+}
+bad_rows() {   # bad_rows NAME PHRASE: with bad.csv
+    refuses "$1" "$2" --set model="$work/encoder" --set data="$work/bad.csv"
+}
+with() { refuses "$1" "$2" --set model="$work/encoder" --set data="$work/reviews.csv" "$3" "$4"; }
+
+printf 'txt,label\na,pos\n' > "$work/bad.csv"
+bad_rows "missing column" "text"
+printf '' > "$work/bad.csv"
+bad_rows "empty file" "bad.csv"
+printf 'text,label\n' > "$work/bad.csv"
+bad_rows "no rows" "has no rows"
+printf 'text,label\ngood,pos\nfine,pos\n' > "$work/bad.csv"
+bad_rows "one class" "all training rows have the label 'pos'"
+printf 'text,label\ngood,pos\n   ,neg\n' > "$work/bad.csv"
+bad_rows "empty text" "bad.csv:3: the text is empty"
+printf 'text,label\ngood,pos\nbad,\n' > "$work/bad.csv"
+bad_rows "empty label" "bad.csv:3: the label is empty"
+printf 'text,label\ngood,pos\nb\377d,neg\n' > "$work/bad.csv"
+bad_rows "broken UTF-8" "bad.csv:3"
+printf 'text,label\ngood,pos\nb\000d,neg\n' > "$work/bad.csv"
+bad_rows "NUL byte" "bad.csv:3"
+printf 'text,label\ngood,pos\n"never closed,neg\nmore,pos\n' > "$work/bad.csv"
+bad_rows "unterminated quote" "bad.csv:3"
+printf 'text,label\ngood,pos\nbad,neg,extra\n' > "$work/bad.csv"
+bad_rows "wrong number of fields" "bad.csv:3"
+
+printf 'text,label\nsuperb,poss\n' > "$work/other.csv"
+refuses "unknown label in the test file" "did you mean 'pos'" --set model="$work/encoder" --set train="$work/reviews.csv" \
+    --set test="$work/other.csv"
+with "unknown parameter" "did you mean 'epochs'" --set epoch=3
+with "out of range" "out of range" --set epochs=0
+with "not a number" "expected a number" --set lr=fast
+with "unknown option" "--threads" --thread 2
+with "too long for the encoder" "64 positions" --set max_length=65
+with "a label map that leaves nothing" "has no rows" --set map=1:a
+refuses "no such data" "nowhere.csv" --set model="$work/encoder" --set data="$work/nowhere.csv"
+refuses "no such model" "nowhere" --set model="$work/nowhere" --set data="$work/reviews.csv"
+
+broken() { rm -rf "$work/broken"; cp -r "$work/encoder" "$work/broken"; }
+model_refused() { refuses "$1" "$2" --set model="$work/broken" --set data="$work/reviews.csv"; }
+broken; head -c 5000 "$work/encoder/model.safetensors" > "$work/broken/model.safetensors"
+model_refused "truncated checkpoint" "model.safetensors"
+broken; sed 's/"model_type":"bert"/"model_type":"gpt9"/' "$work/encoder/config.json" > "$work/broken/config.json"
+model_refused "unknown architecture" "model_type 'gpt9' is not supported"
+broken; sed 's/"intermediate_size":64/"intermediate_size":65/' "$work/encoder/config.json" > "$work/broken/config.json"
+model_refused "misshapen weights" "wrong shape: encoder.layer.0.intermediate.dense.weight is (64,32), expected (65,32)"
+broken; sed 's/"num_hidden_layers":2/"num_hidden_layers":3/' "$work/encoder/config.json" > "$work/broken/config.json"
+model_refused "missing weights" "missing: encoder.layer.2."
+
+with "a learning rate that breaks the numbers" "not finite" --set lr=1e30
+echo x > "$work/file"
+n=$((n + 1))
+if "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/reviews.csv" --out "$work/file/out" \
+    > /dev/null 2> "$work/message"; then failed=$((failed + 1)); echo "FAILED unwritable output"; else passed=$((passed + 1)); fi
+
+# A disk that fills up: files may not grow beyond 40 blocks, and the signal for it is ignored.
+n=$((n + 1))
+if (trap '' XFSZ; ulimit -f 40; "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" \
+    --set data="$work/reviews.csv" --out "$work/full") > /dev/null 2> "$work/message" || [ -e "$work/full/metrics.json" ] ||
+    ! grep -q "cannot write\|File too large" "$work/message"; then
+    failed=$((failed + 1)); echo "FAILED full disk:"; cat "$work/message"
+else passed=$((passed + 1)); fi
+
+printf 'text,label\nsuperb lamp,pos\n,neg\nbroken lamp,neg\n' > "$work/mixed.csv"
+tail -n +2 "$work/reviews.csv" >> "$work/mixed.csv"
+"$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/mixed.csv" --set bad=quarantine \
+    --set head_epochs=1 --set epochs=1 --out "$work/mixed" > /dev/null 2>&1
+if grep -q 'the text is empty' "$work/mixed/rejected.csv" && [ -e "$work/mixed/metrics.json" ]; then passed=$((passed + 1))
+else failed=$((failed + 1)); echo "FAILED quarantine"; fi
+
+pipeline() {   # pipeline NAME PHRASE: with p.lua
+    "$FTPIPE" plan "$work/p.lua" > /dev/null 2> "$work/message"
+    if [ $? -eq 2 ] && grep -qF -- "$2" "$work/message"; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAILED $1:"; cat "$work/message"; fi
+}
+echo 'local x = = 1' > "$work/p.lua"
+pipeline "syntax error" "p.lua:1"
+printf 'local ft = require "ftpipe"\nreturn foo\n' > "$work/p.lua"
+pipeline "undefined variable" "p.lua:2: undefined variable 'foo'"
+echo 'io.open("x")' > "$work/p.lua"
+pipeline "no io" "undefined variable 'io'"
+echo 'os.execute("x")' > "$work/p.lua"
+pipeline "no os" "undefined variable 'os'"
+echo 'load("x")' > "$work/p.lua"
+pipeline "no load" "undefined variable 'load'"
+echo 'return require "ftpipe.core.fs"' > "$work/p.lua"
+pipeline "no internal modules" "is internal"
+printf 'local ft = require "ftpipe"\nft.read { form = "x" }\n' > "$work/p.lua"
+pipeline "option of a step" "did you mean 'from'"
+echo 'return 1' > "$work/p.lua"
+pipeline "no pipeline" "must end with"
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
