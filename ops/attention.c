@@ -252,8 +252,7 @@ static void softmax_tile(const head *h, int64_t q0, int64_t n, float *largest, f
 {
     const uint32_t block = (uint32_t)h->index << 16;
 
-    if (h->p.threshold)
-        ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
+    if (h->p.threshold) ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
     for (int64_t i = 0; i < n; i++) {
         float *s = h->s + i * h->ld;
         for (int64_t j = h->L; j < h->padded; j++) s[j] = -INFINITY;
@@ -272,10 +271,9 @@ static void forward_tile(const head *h, int64_t q0, int64_t n, float *ctx, float
     ft_tile_product(0, n, h->padded, h->d, h->q + q0 * h->width, h->width, h->kt, h->ld, 0, h->s, h->ld);
     softmax_tile(h, q0, n, largest, sum);
     ft_tile_product(0, n, h->width, h->L, h->s, h->ld, h->v, h->width, 0, h->dq, h->width);
-    for (int64_t i = 0; i < n; i++)
-        unpack(h, h->dq + i * h->width, 1, h->p.scale / sum[i], 0, ctx + i * h->H, h->H);
+    for (int64_t i = 0; i < n; i++) unpack(h, h->dq + i * h->width, 1, h->p.scale / sum[i], 0, ctx + i * h->H, h->H);
     if (!lse) return;
-    /* hot */
+        /* hot */
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) sum[i] = largest[i] + ft_logf(sum[i]);
     for (int64_t i = 0; i < n; i++) lse[i * h->heads] = sum[i];

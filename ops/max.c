@@ -26,7 +26,7 @@ static void forward(const ft_op_call *c)
     const ft_axis a = ft_axis_of(&c->in[0]->shape, c->attr.i[0]);
     const float *x = c->in[0]->data;
     float *y = c->out->data;
-    int64_t *at = c->saved[0]->data;
+    int64_t *at = c->saved[0] ? c->saved[0]->data : NULL;
 
 #pragma omp parallel for schedule(static) if (a.outer * a.n * a.inner > FT_PARALLEL_FROM)
     for (int64_t t = 0; t < a.outer * a.inner; t++) {
@@ -41,7 +41,7 @@ static void forward(const ft_op_call *c)
             }
         }
         y[t] = best;
-        at[t] = where;
+        if (at) at[t] = where;
     }
 }
 

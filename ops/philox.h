@@ -120,7 +120,6 @@ static inline void ft_philox_group(ft_rng_key key, const uint32_t *c0, const uin
 {
     ft_draw_pair *to = (ft_draw_pair *)out;
 
-    /* hot */
 #pragma omp simd
     for (int i = 0; i < FT_PHILOX_LANES; i++) {
         uint32_t a = c0[i], b = c1[i], c = c2, d = c3, k0 = key.k[0], k1 = key.k[1];
@@ -145,54 +144,64 @@ static inline void ft_philox_group(ft_rng_key key, const uint32_t *c0, const uin
 /* Room for the draws of rows x blocks: whole groups are written. */
 #define FT_DRAW_ROOM(blocks) (((blocks) + FT_PHILOX_LANES - 1) / FT_PHILOX_LANES * FT_PHILOX_LANES * 8)
 
+#define FT_DRAW_BATCH 256 /* counters written before they are read: a store just made stalls a wider load */
+
+/* Counters i .. i+n of a grid go to c0 and c1; *k and *r say where in the grid the next one lies. */
+static inline void ft_draw_counters(uint32_t first, int64_t blocks, uint32_t where, int64_t n, int64_t *k, uint32_t *r,
+                                    uint32_t *c0, uint32_t *c1)
+{
+    for (int64_t i = 0; i < n;) {
+        const int64_t m = ft_least(blocks - *k, n - i);
+        const uint32_t x = first + (uint32_t)*k, y = where + *r;
+        uint32_t *to0 = c0 + i, *to1 = c1 + i;
+#pragma omp simd
+        for (int64_t j = 0; j < m; j++) {
+            to0[j] = x + (uint32_t)j;
+            to1[j] = y;
+        }
+        i += m;
+        *k += m;
+        if (*k == blocks) {
+            *k = 0;
+            ++*r;
+        }
+    }
+}
+
 /* out[(r * blocks + k) * 8 ..] = the eight draws of counter { first + k, where + r, example, update }. */
 static inline void ft_draw_grid(const ft_dropout *p, uint32_t first, int64_t blocks, uint32_t where, int64_t rows,
                                 uint32_t example, ft_draw *out)
 {
-    uint32_t c0[FT_PHILOX_LANES] = { 0 }, c1[FT_PHILOX_LANES] = { 0 };
-    int64_t k = 0, r = 0;
+    uint32_t c0[FT_DRAW_BATCH], c1[FT_DRAW_BATCH], r = 0;
+    int64_t k = 0;
 
-    for (int64_t left = blocks * rows; left > 0; left -= FT_PHILOX_LANES, out += FT_PHILOX_LANES * 8) {
-        if (k + FT_PHILOX_LANES <= blocks) {
-            for (int i = 0; i < FT_PHILOX_LANES; i++) {
-                c0[i] = first + (uint32_t)k + (uint32_t)i;
-                c1[i] = where + (uint32_t)r;
-            }
-            k += FT_PHILOX_LANES;
-        } else {
-            for (int i = 0; i < FT_PHILOX_LANES; i++, k++) {
-                if (k == blocks) {
-                    k = 0;
-                    r++;
-                }
-                c0[i] = first + (uint32_t)k;
-                c1[i] = where + (uint32_t)r;
-            }
-        }
-        if (k == blocks) {
-            k = 0;
-            r++;
-        }
-        ft_philox_group(p->key, c0, c1, example, p->update, out);
+    for (int64_t left = blocks * rows; left > 0; left -= FT_DRAW_BATCH) {
+        const int64_t n = ft_least(left, FT_DRAW_BATCH), groups = (n + FT_PHILOX_LANES - 1) / FT_PHILOX_LANES;
+        ft_draw_counters(first, blocks, where, n, &k, &r, c0, c1);
+        for (int64_t i = n; i < groups * FT_PHILOX_LANES; i++) c0[i] = c1[i] = 0;
+        for (int64_t g = 0; g < groups; g++, out += FT_PHILOX_LANES * 8)
+            ft_philox_group(p->key, c0 + g * FT_PHILOX_LANES, c1 + g * FT_PHILOX_LANES, example, p->update, out);
     }
+}
+
+static inline void ft_dropout_apply(const ft_draw *draw, uint32_t threshold, float scale, int64_t n, float *y)
+{
+    /* hot */
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) y[i] = draw[i] >= threshold ? y[i] * scale : 0.0f;
 }
 
 /* Row r of R, in place: x[c] = kept ? x[c] * scale : 0. */
 static inline void ft_dropout_row(const ft_dropout *p, const ft_ragged *rows, int64_t R, int64_t r, int64_t C, float *x)
 {
-    const uint32_t threshold = p->threshold;
-    const float scale = p->scale;
     ft_draw draw[FT_DRAW_ROOM(FT_SEGMENT / 8)];
     uint32_t where, example;
 
     ft_dropout_place(rows, R, r, &where, &example);
     for (int64_t c = 0; c < C; c += FT_SEGMENT) {
         const int64_t n = ft_least(FT_SEGMENT, C - c);
-        float *y = x + c;
         ft_draw_grid(p, (uint32_t)(c / 8), (n + 7) / 8, where, 1, example, draw);
-        /* hot */
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) y[i] = draw[i] >= threshold ? y[i] * scale : 0.0f;
+        ft_dropout_apply(draw, p->threshold, p->scale, n, x + c);
     }
 }
 

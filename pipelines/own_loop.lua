@@ -25,10 +25,7 @@ local train = ft.step { name = "train", version = 1, run = function(ctx, model, 
          update:backward(nn.cross_entropy(model(batch), batch.labels))
       end
       opt:step(update)
-      if update.ends_epoch then
-         local accuracy, loss = ft.score(model, set.valid)
-         ctx:keep_best(model, accuracy, loss)
-      end
+      if update.ends_epoch then ctx:keep_best(model, ft.score(model, set.valid)) end   -- accuracy; ties: lower loss
    end
    return ctx:best()
 end }

@@ -133,13 +133,15 @@ end
 -- ==== Making ====
 
 local function new(source, head_unit, opts, seed)
-   local self = setmetatable({ unit = source.unit, config = source.config, dims = source.dims, head_unit = head_unit,
+   local dims = {}           -- its own, because set_dropout changes them
+   for k, v in pairs(source.dims) do dims[k] = v end
+   local self = setmetatable({ unit = source.unit, config = source.config, dims = dims, head_unit = head_unit,
       tokenizer = source.tokenizer, options = opts, set = param.set() }, model)
    local pooled = head_unit.pools ~= nil
    self.pooling = pooled and opts.pool or "none"
    self.encoder = source.unit.build(source.config, self.pooling == "pooler")
-   self.c = { hidden = source.dims.hidden, labels = #opts.labels, std = source.dims.std,
-      dropout = source.config.classifier_dropout ~= json.null and source.config.classifier_dropout or source.dims.dropout }
+   self.c = { hidden = dims.hidden, labels = #opts.labels, std = dims.std }
+   self:set_dropout(nil)
    self.head = head_unit.build(self.c)
    self.list = nn.bind(self.encoder, self.set, "encoder", seed)
    for _, p in ipairs(nn.bind(self.head, self.set, "head", seed)) do self.list[#self.list + 1] = p end
@@ -197,6 +199,14 @@ function model:copy()
    end
    twin.dropped = self.dropped
    return twin
+end
+
+--- One dropout rate everywhere, or (nil) the rates of the configuration.
+---@param p number?
+function model:set_dropout(p)
+   local own, head = self.unit.dimensions(self.config), self.config.classifier_dropout
+   self.dims.dropout, self.dims.attention_dropout = p or own.dropout, p or own.attention_dropout
+   self.c.dropout = p or head ~= json.null and head or own.dropout
 end
 
 --- Weights by name, as copies (for keeping the best) or shared.

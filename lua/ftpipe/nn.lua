@@ -249,7 +249,7 @@ function nn.schedule(kind, warmup)
    return function(k, total)
       local warm = warmup * total
       local up = warm > 0 and k / warm or 1
-      return math.min(up, decay((k - 1 - warm) / math.max(1, total - warm)))
+      return math.min(up, decay(math.max(0, k - 1 - warm) / math.max(1, total - warm)))
    end
 end
 

@@ -60,7 +60,10 @@ function pipeline.step(t)
 end
 
 --- A head of one's own; see ftpipe.head.
-function pipeline.head(t) return heads.define(t) end
+function pipeline.head(t)
+   local unit = heads.define(t)     -- no tail call: the caller's line is looked up
+   return unit
+end
 
 --- The pipeline itself: { name, api, seed, model = step, report = step }.
 function pipeline.pipeline(t)

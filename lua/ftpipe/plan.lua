@@ -178,6 +178,8 @@ function plan:json() return json.encode(self:data()) .. "\n" end
 function plan:digest()
    local data = self:data()
    for _, s in ipairs(data.steps) do s.where = nil end
+   data.params = {}        -- functions see them from outside
+   for _, param in ipairs(self.params or {}) do data.params[param.name] = param.value end
    data.files = {}
    for _, path in ipairs(self:files()) do
       local kind = fs.stat(path)

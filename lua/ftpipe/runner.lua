@@ -49,7 +49,9 @@ local function choose(plan, digest, out)
       if state and state.done then
          failure.raise("usage", ("%s holds a finished run"):format(out), "choose another --out, or remove that directory")
       end
-      if not state and fs.stat(out) == "directory" and #fs.list(out) > 0 then
+      -- .run alone is a run that was killed before it could say what it is
+      local own = fs.stat(out .. "/.run") and 1 or 0
+      if not state and fs.stat(out) == "directory" and #fs.list(out) > own then
          failure.raise("usage", ("%s is not empty and holds no run"):format(out), "choose another --out")
       end
       return out, state ~= nil and state.digest == digest
@@ -201,21 +203,44 @@ local function fingerprint()
    return ("%s %s (%s), kernels %s"):format(p.name, p.version, p.kernel, (sys.isa()))
 end
 
+-- Finished steps and checkpoints hold only with what computed them.
+local function check_fingerprint(out, now)
+   local before = (state_of(out) or {}).fingerprint
+   if before and before ~= now and has_progress(out) then
+      failure.raise("usage", ("%s was begun with %s, but now %s would compute; its bits would differ"):format(out, before, now),
+         "begin anew with another --out, or use the former library (--blas)")
+   end
+end
+
+local function write_state(run, done)
+   failure.try("system", fs.write(run.out .. "/.run/state.json",
+      json.encode { digest = run.digest, done = done, fingerprint = run.fingerprint }))
+end
+
+-- What a start that came to nothing left behind.
+local function sweep(out)
+   for _, name in ipairs(fs.list(out .. "/.run")) do
+      if name ~= "lock" then fs.remove(out .. "/.run/" .. name) end
+   end
+   for _, name in ipairs { "log.jsonl", "rejected.csv" } do fs.remove(out .. "/" .. name) end
+end
+
 local function begin(plan, options)
-   local digest = plan:digest()
+   local digest, computes = plan:digest(), fingerprint()
    local out, resumes = choose(plan, digest, options.out)
    failure.try("system", fs.mkdirs(out .. "/.run"))
    local lock = fs.lock(out .. "/.run/lock")
    if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
+   if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock, artifacts = {},
-      readers = {}, settled = {}, cards = {}, progress = options.progress, fingerprint = fingerprint() }, run_meta)
+      readers = {}, settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest }, run_meta)
    if not resumes then
-      failure.try("system", fs.write(out .. "/plan.json", plan:json()))
-      failure.try("system", fs.write(out .. "/.run/state.json", json.encode { digest = digest, done = false }))
+      sweep(out)
    elseif options.progress then
       options.progress:line(("continuing the unfinished run in %s"):format(out))
    end
-   run.digest = digest
+   write_state(run, false)
+   failure.try("system", fs.write(out .. "/plan.json", plan:json()))
    run.log = failure.try("system", fs.append(out .. "/log.jsonl"))
    return run
 end
@@ -255,7 +280,7 @@ function runner.run(plan, options)
    local run = begin(plan, options or {})
    execute(run)
    local report = exports.write(run)
-   failure.try("system", fs.write(run.out .. "/.run/state.json", json.encode { digest = run.digest, done = true }))
+   write_state(run, true)
    for _, step in ipairs(plan.steps) do
       fs.remove(run.out .. "/.run/" .. step.id)
       fs.remove(run.out .. "/.run/" .. step.id .. ".begin")

@@ -71,11 +71,21 @@ function scoring.each(model, tokens, features, visit)
    graph.begin("eval")      -- lets go of the last batch
 end
 
+local function fail_numeric(model, row)
+   local name = model:nonfinite("value")
+   failure.raise("numeric", name and ("the loss is not finite because parameter '%s' is not (NaN or infinite)"):format(name)
+      or ("the logits of row %d are not finite (NaN or infinite), though all parameters are"):format(row),
+      "a smaller learning rate or clipping may help")
+end
+
 --- Probabilities of every example, in input order.
 function scoring.probabilities(model, tokens, features)
    local out = {}
    scoring.each(model, tokens, features, function(index, logits, classes)
-      for k, i in ipairs(index) do out[i] = softmax(logits, (k - 1) * classes + 1, classes) end
+      for k, i in ipairs(index) do
+         out[i] = softmax(logits, (k - 1) * classes + 1, classes)
+         if out[i][1] ~= out[i][1] then fail_numeric(model, i) end
+      end
    end)
    return out
 end
@@ -88,13 +98,13 @@ function scoring.predict(model, split, features)
    return { probabilities = probabilities, predicted = classification.argmax(probabilities), losses = losses }
 end
 
---- The metric of a split (higher is better) and its mean loss.
+--- The metric of a split (higher is better) and its mean loss: two values, as ctx:keep_best takes them.
 ---@param metric? string accuracy, f1 or mcc
 function scoring.score(model, split, metric, features)
    local p = scoring.predict(model, split, features or (split.features and split.features(model)))
    local s = classification.score { gold = split.labels, predicted = p.predicted, losses = p.losses,
       labels = model.options.labels }
-   return s[metric or "accuracy"], s.loss, p
+   return s[metric or "accuracy"], s.loss
 end
 
 return scoring

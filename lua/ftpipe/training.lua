@@ -191,10 +191,15 @@ end
 
 -- ==== The best weights ====
 
-local function trainable_weights(model)
+-- Into the tensors of the former best, so that an epoch's end takes no new memory.
+local function trainable_weights(model, former)
    local out = {}
    for _, p in ipairs(model:parameters()) do
-      if p:trainable() then out[p:name()] = p:tensor():clone() end
+      if p:trainable() then
+         local name, weights <close> = p:name(), p:tensor()
+         out[name] = former and former[name]
+         if out[name] then out[name]:copy(weights) else out[name] = weights:clone() end
+      end
    end
    return out
 end
@@ -208,7 +213,8 @@ function context:keep_best(model, score, loss, facts)
    local best = self.best_so_far
    local better = not best or score > best.score or (score == best.score and loss and best.loss and loss < best.loss)
    if better then
-      self.best_so_far = { score = score, loss = loss, epoch = #self.history, weights = trainable_weights(model) }
+      self.best_so_far = { score = score, loss = loss, epoch = #self.history,
+         weights = trainable_weights(model, best and best.weights) }
    end
    self.best_model = model
    return better

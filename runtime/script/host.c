@@ -165,19 +165,27 @@ static int host_definition(lua_State *L)
     return 3;
 }
 
-/* core.upvalues(f) -> { names of the outer variables that f uses } (Lua functions only) */
+/* core.upvalues(f) -> { names of the outer variables that f uses }, { their values }, number of f's parameters (Lua
+ * functions only) */
 static int host_upvalues(lua_State *L)
 {
+    lua_Debug ar;
+
     luaL_checktype(L, 1, LUA_TFUNCTION);
     lua_settop(L, 1);
     lua_newtable(L);
+    lua_newtable(L);
     for (int i = 1;; i++) {
         const char *name = lua_getupvalue(L, 1, i);
-        if (!name) return 1;
-        lua_pop(L, 1);
+        if (!name) break;
+        lua_rawseti(L, 3, i);
         lua_pushstring(L, name);
         lua_rawseti(L, 2, i);
     }
+    lua_pushvalue(L, 1);
+    lua_getinfo(L, ">u", &ar);
+    lua_pushinteger(L, ar.nparams);
+    return 3;
 }
 
 static int no_such_global(lua_State *L) { return luaL_error(L, "undefined variable '%s'", luaL_tolstring(L, 2, NULL)); }

@@ -33,7 +33,12 @@ done
 kill -9 $pid 2> /dev/null
 wait $pid 2> /dev/null
 check "it was killed in the middle" test ! -e "$work/killed/metrics.json"
+loop --out "$work/killed" --set lr=1e-3
+check "other parameters are another plan, because the loop sees them" grep -q "unfinished run of another plan" "$work/message"
+given=${given#--quiet }
 loop --out "$work/killed"
+check "it does not begin again" grep -q "train: goes on after update [0-9]* of 45" "$work/message"
+check "the log holds each update once" test "$(wc -l < "$work/killed/log.jsonl")" -eq 45
 check "the loop goes on where it was and ends with the same bits" cmp -s "$work/loop/model/model.safetensors" \
     "$work/killed/model/model.safetensors"
 echo "$passed passed, $failed failed"

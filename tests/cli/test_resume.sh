@@ -1,6 +1,7 @@
 #!/bin/sh
 # tests/cli/test_resume.sh - an interrupted run goes on by the same command and ends with the same bits.
 set -u
+export GOMP_SPINCOUNT=5000
 
 passed=0 failed=0
 work=$(mktemp -d)
@@ -18,11 +19,13 @@ begin() {      # begin OUT [options]: become the whole job, with a checkpoint af
 }
 job() { (begin "$@"); }
 lines() { if [ -f "$1" ]; then wc -l < "$1"; else echo 0; fi; }
-kill_after() { # kill_after OUT LINES SIGNAL: end the job when its log has that many lines; gives its exit code
-    begin "$1" 2> "$work/message" > /dev/null &
+kill_after() { # kill_after OUT LINES SIGNAL [options]: end the job when its log has that many lines; gives its exit code
+    at_out=$1 at_lines=$2 signal=$3
+    shift 3
+    begin "$at_out" "$@" 2> "$work/message" > /dev/null &
     pid=$!
-    while [ "$(lines "$1/log.jsonl")" -lt "$2" ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
-    kill "-$3" $pid 2>/dev/null
+    while [ "$(lines "$at_out/log.jsonl")" -lt "$at_lines" ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
+    kill "-$signal" $pid 2>/dev/null
     wait $pid
 }
 same() { cmp -s "$work/whole/model/model.safetensors" "$1/model/model.safetensors" &&
@@ -46,25 +49,69 @@ check "Ctrl-C names the command to go on" grep -q "same command again" "$work/me
 job "$work/stopped" > /dev/null 2>&1
 check "Ctrl-C: same bits after going on" same "$work/stopped"
 
-for n in 1 3; do
+for n in 1 2 3; do
     job "$work/threads$n" --threads $n > /dev/null
     check "same bits on $n threads" same "$work/threads$n"
 done
 job "$work/seed" --seed 2 > /dev/null
 check "another seed gives other bits" test ! "$(cksum < "$work/seed/model/model.safetensors")" = "$(cksum < "$work/whole/model/model.safetensors")"
 
+# No checkpoint yet: it begins again, and the log with it.
+kill_after "$work/early" 1 KILL --checkpoint 3600
+check "killed before the first checkpoint: there was none" test ! -e "$work/early/.run/head/checkpoint.safetensors"
+job "$work/early" > /dev/null 2>&1
+check "killed before the first checkpoint: same bits after going on" same "$work/early"
+unique() { [ -z "$(sed 's/.*"stage":"\([a-z]*\)","step":\([0-9]*\),.*/\1 \2/' "$1" | sort | uniq -d)" ]; }
+check "no update is twice in the log" unique "$work/early/log.jsonl"
+check "no update is twice in the log of a run killed in stage two" unique "$work/killed40/log.jsonl"
+mkdir -p "$work/bare/.run" && : > "$work/bare/.run/lock"
+job "$work/bare" > /dev/null 2>&1
+check "killed before it could say what it is: begins anew" same "$work/bare"
+
+# Killed in stage one and in stage two by the other library: neither a checkpoint nor a finished step is taken over.
+if "$FTPIPE" doctor 2> /dev/null | grep -q '^onednn .*its results are right'; then
+    for at in 7 30; do
+        kill_after "$work/library$at" $at KILL --blas openblas
+        job "$work/library$at" --blas onednn > /dev/null 2> "$work/message"
+        check "killed at line $at: another library is refused" test $? -eq 2
+        check "killed at line $at: with a hint" grep -q -- "--blas" "$work/message"
+        rm -f "$work/library$at/.run/tuned/checkpoint.safetensors"
+        job "$work/library$at" --blas onednn > /dev/null 2>&1
+        check "killed at line $at: also between two checkpoints" test $? -eq 2
+    done
+else
+    echo "skipped: resuming with another library (there is only one)"
+fi
+
 refused() { "$@" > /dev/null 2> "$work/message"; test $? -eq 2; }
+digest() { (cd "$1" && find . -type f ! -name lock | sort | xargs cksum); }
+before=$(digest "$work/whole")
 check "a finished run is not overwritten" refused job "$work/whole"
+check "and it is as it was" test "$(digest "$work/whole")" = "$before"
 mkdir "$work/foreign" && echo x > "$work/foreign/file"
 check "a foreign directory is not touched" refused job "$work/foreign"
 kill_after "$work/other" 5 KILL
+before=$(digest "$work/other")
 check "an unfinished run of another plan is not overwritten" refused job "$work/other" --set batch=8
+check "and that is as it was" test "$(digest "$work/other")" = "$before"
 
 cd "$work" || exit 1
 root=$OLDPWD
-here() { "$FTPIPE" run "$root/pipelines/sentiment.lua" --quiet --set model=encoder --set data=reviews.csv --set head_epochs=1 --set epochs=1; }
-check "the first run is runs/sentiment/1" test "$(here 2> /dev/null)" = runs/sentiment/1
+begin_here() {
+    exec "$FTPIPE" run "$root/pipelines/sentiment.lua" --quiet --set model=encoder --set data=reviews.csv --set head_epochs=1 \
+        --set epochs=3 --checkpoint 0
+}
+here() { (begin_here); }
+begin_here > /dev/null 2>&1 &
+pid=$!
+while [ "$(lines runs/sentiment/1/log.jsonl)" -lt 8 ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
+kill -KILL $pid 2> /dev/null
+wait $pid
+check "the first run is killed" test ! -e runs/sentiment/1/metrics.json
+check "an unfinished run does not become latest" test ! -e runs/sentiment/latest
+check "the same command goes on with runs/sentiment/1" test "$(here 2> /dev/null)" = runs/sentiment/1
 check "the next one is runs/sentiment/2" test "$(here 2> /dev/null)" = runs/sentiment/2
 check "latest links to the newest" test "$(readlink runs/sentiment/latest)" = 2
+check "both have the same bits" cmp -s runs/sentiment/1/model/model.safetensors runs/sentiment/2/model/model.safetensors
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -1,7 +1,8 @@
 --- Heads by name, and heads that a pipeline file defines.
 --
--- A head of one's own must survive the pipeline: its source text travels in the model directory
--- and is compiled again there, so build and forward may use only `nn`, `ft` and plain data.
+-- A head of one's own must survive the pipeline: its source text travels in the model directory and is compiled again
+-- there, so build and forward may use only `nn`, `ft` and constants from outside. They are compiled from that text
+-- already where they are defined: what trains is what is saved.
 
 local host = require "ftpipe.core.host"
 local nn = require "ftpipe.nn"
@@ -23,11 +24,12 @@ function heads.find(which)
    return unit
 end
 
+-- ==== Source text of functions ====
+
 --- Remember the text of a file that may define heads.
 function heads.remember(chunk, source) sources[chunk] = source end
 
---- The source lines of a function, or nil if its file is not known.
-function heads.text_of(f)
+local function lines_of(f)
    local chunk, first, last = host.definition(f)
    local source = sources[chunk]
    if not source then return nil end
@@ -36,19 +38,135 @@ function heads.text_of(f)
       n = n + 1
       if n >= first and n <= last then lines[#lines + 1] = line end
    end
-   return table.concat(lines, "\n")
+   return table.concat(lines, "\n"), first, last
 end
 
--- What the head's functions may use from outside: they are compiled again where only these exist.
-local allowed = { _ENV = true, nn = true, ft = true }
+-- A number, string or truth value as Lua text; nil for anything else.
+local function literal(value)
+   local kind = type(value)
+   if kind == "number" or kind == "string" then return ("%q"):format(value) end
+   return kind == "boolean" and tostring(value) or nil
+end
 
-local function check_upvalues(name, what, f)
-   for _, upvalue in ipairs(host.upvalues(f)) do
-      if not allowed[upvalue] then
-         error(("head '%s': %s uses the outer variable '%s', which would be missing where the model is used; "
-            .. "only nn and ft may come from outside"):format(name, what, upvalue), 4)
+--- The source lines of a function with what it uses from outside (constants, and functions in their turn), or nil if its
+-- file is not known: equal text, equal behaviour, as far as text tells.
+function heads.text_of(f, seen)
+   local text = lines_of(f)
+   seen = seen or {}
+   if not text or seen[f] then return text end
+   seen[f] = true
+   local parts, names, values = { text }, host.upvalues(f)
+   for i, name in ipairs(names) do
+      local value = literal(values[i]) or type(values[i]) == "function" and heads.text_of(values[i], seen)
+      if value then parts[#parts + 1] = ("%s = %s"):format(name, value) end
+   end
+   return table.concat(parts, "\n")
+end
+
+local function same_names(f, g)
+   local a, _, inputs = host.upvalues(f)
+   local b, _, same_inputs = host.upvalues(g)
+   return inputs == same_inputs and table.concat(a, ",") == table.concat(b, ",")
+end
+
+-- `function name(...)` and `function m:name(...)` as expressions
+local function without_name(text)
+   local name, rest = text:match("^function%s+([%w_.:]+)%s*(%(.*)$")
+   if not name then return text end
+   if not name:find(":", 1, true) then return "function" .. rest end
+   return "function(self" .. (rest:find "^%(%s*%)" and "" or ", ") .. rest:sub(2)
+end
+
+-- The shortest text from `start` on that is a function with f's lines, parameters and outer variables.
+local function cut(f, text, start, first, last)
+   local declared = {}
+   for _, name in ipairs((host.upvalues(f))) do
+      if name ~= "_ENV" then declared[#declared + 1] = name end
+   end
+   local before = ("\n"):rep(first - 1) .. (#declared > 0 and "local " .. table.concat(declared, ", ") .. " return " or "return ")
+   local stop = start
+   while true do
+      stop = select(2, text:find("%f[%w_]end%f[^%w_]", stop + 1))
+      if not stop then return nil end
+      local piece = without_name(text:sub(start, stop))
+      local chunk = host.load(before .. piece, "=head", {})
+      if chunk then
+         local g = chunk()
+         local _, from, to = host.definition(g)
+         return from == first and to == last and same_names(f, g) and piece or nil
       end
    end
+end
+
+-- The function's own text, and its line; nil and why where it cannot be told from others of the same line.
+local function expression_of(f)
+   local text, first, last = lines_of(f)
+   if not text then return nil, "the text of its file is not known" end
+   local found, start = nil, 0
+   while true do
+      start = text:find("%f[%w_]function%f[^%w_]", start + 1)
+      if not start or text:sub(1, start):find("\n", 1, true) then break end
+      local piece = cut(f, text, start, first, last)
+      if piece and found and piece ~= found then return nil, "another function begins on the same line" end
+      found = found or piece
+   end
+   return found, found and first or "its text could not be cut from the file"
+end
+
+-- ==== Heads of one's own ====
+
+-- What there is where the text is compiled again, besides constants.
+local globals = { "assert", "error", "ipairs", "math", "next", "pairs", "pcall", "select", "string", "table", "tonumber",
+   "tostring", "type", "utf8" }
+
+local function environment(name)
+   local env = { nn = nn, ft = { nn = nn } }
+   for _, key in ipairs(globals) do env[key] = _G[key] end
+   return setmetatable(env, { __index = function(_, key)
+      error(("head '%s' uses '%s', which does not exist where it is compiled again: a head may use nn, ft and locals that "
+         .. "hold a number, a string or a truth value (not declared <const>)"):format(name, tostring(key)), 2)
+   end })
+end
+
+-- Lua text that gives each outer variable of f its value.
+local function outer(head, what, f)
+   local out, names, values = {}, host.upvalues(f)
+   for i, name in ipairs(names) do
+      local value = values[i]
+      if name ~= "_ENV" then
+         out[name] = rawequal(value, nn) and "nn" or rawequal(value, package.loaded.ftpipe) and value and "ft" or literal(value)
+         if not out[name] then
+            error(("head '%s': %s uses the outer variable '%s' (a %s), which would be missing where the model is used; only "
+               .. "nn, ft and constants may come from outside"):format(head, what, name, type(value)), 0)
+         end
+      end
+   end
+   return out
+end
+
+local function described(head, what, f)
+   local names = outer(head, what, f)
+   local text, line = expression_of(f)
+   if not text then
+      error(("head '%s': %s cannot be saved with the model: %s; let it begin on a line of its own"):format(head, what, line), 0)
+   end
+   return { text = text, line = line, outer = names }
+end
+
+local function compile(source, what)
+   local part = source[what]
+   local names, values = {}, {}
+   for name in pairs(type(part) == "table" and part.outer or {}) do names[#names + 1] = name end
+   table.sort(names)
+   for i, name in ipairs(names) do values[i] = part.outer[name] end
+   local before = #names > 0 and ("local %s = %s "):format(table.concat(names, ", "), table.concat(values, ", ")) or ""
+   local f, message = nil, "there is no text"
+   if type(part) == "table" and type(part.text) == "string" then
+      f, message = host.load(("\n"):rep((part.line or 1) - 1) .. before .. "return " .. part.text, source.chunk or "=head",
+         environment(source.name))
+   end
+   if not f then error(("head '%s': %s cannot be compiled: %s"):format(source.name, what, message), 0) end
+   return f()
 end
 
 --- Define a head: { name, build = function(c), forward = function(self, h, batch) }. h is (T, H), the hidden states of
@@ -57,40 +175,20 @@ function heads.define(t)
    if type(t) ~= "table" or type(t.build) ~= "function" or type(t.forward) ~= "function" then
       error("a head needs name, build and forward", 3)
    end
-   check_upvalues(t.name or "custom", "build", t.build)
-   check_upvalues(t.name or "custom", "forward", t.forward)
-   local chunk, first = host.definition(t.build)
-   local last = select(3, host.definition(t.forward))
-   local unit = { name = t.name or "custom", version = t.version or 1, build = t.build, forward = t.forward }
-   if sources[chunk] then
-      unit.source = { chunk = chunk:gsub("^@.*/", "@"), first = first, build = heads.text_of(t.build),
-         forward = heads.text_of(t.forward),
-         name = unit.name, last = last }
-   end
+   local name = tostring(t.name or "custom")
+   local ok, unit = pcall(function()
+      return heads.from_source { name = name, version = t.version or 1, chunk = host.definition(t.build),
+         build = described(name, "build", t.build), forward = described(name, "forward", t.forward) }
+   end)
+   if not ok then error(unit, 3) end
+   unit.source.chunk = unit.source.chunk:gsub("^@.*/", "@")
    return unit
-end
-
--- The source lines may hold more than the function (`build = function(c) ... end,`): cut from the word `function`.
-local function compile(piece, what, env, chunk)
-   local start = piece:find("function%s*%(") or piece:find("function%s")
-   local body = piece:sub(start)
-   -- the last line may go on after the function's `end`: shorten until it compiles
-   for stop = #body, 1, -1 do
-      if body:sub(stop - 2, stop) == "end" then
-         local f = host.load("return " .. body:sub(1, stop), chunk, env)
-         if f then return f() end
-      end
-   end
-   error(("the %s function of the head in this model cannot be compiled"):format(what), 0)
 end
 
 --- A head from the source that a model directory carries.
 function heads.from_source(source)
-   local env = { nn = nn, ft = { nn = nn }, math = math, table = table, string = string, ipairs = ipairs, pairs = pairs,
-      select = select, type = type, tostring = tostring, tonumber = tonumber, error = error, assert = assert }
-   return { name = source.name, version = 1, source = source,
-      build = compile(source.build, "build", env, source.chunk or "=head"),
-      forward = compile(source.forward, "forward", env, source.chunk or "=head") }
+   return { name = source.name, version = source.version or 1, source = source, build = compile(source, "build"),
+      forward = compile(source, "forward") }
 end
 
 return heads

@@ -50,11 +50,6 @@ function step.settle(params, parameters, rows)
    return out
 end
 
-local function with_dropout(model, p)
-   if p == nil then return end
-   model.dims.dropout, model.dims.attention_dropout, model.c.dropout = p, p, p
-end
-
 -- Cached features for the frozen stages, or nil and the reason.
 local function cache(ctx, model, split)
    local done = model:frozen_stages()
@@ -83,6 +78,7 @@ end
 
 -- Score the validation split (the training loss alone where there is none) and decide whether to go on.
 local function end_of_epoch(ctx, model, valid, cached, params, update)
+   if model:nonfinite "value" then ctx:fail_numeric(update) end      -- before it is scored or kept
    local score, loss
    if valid then score, loss = scoring.score(model, valid, params.metric, cached) end
    local kept = ctx:keep_best(model, score or -ctx:training_loss(update), loss, { valid = score, valid_loss = loss,
@@ -102,7 +98,7 @@ function step.run(ctx, inputs, given)
    local params = step.settle(given, parameters_of(model), data.train.n)
    ctx:settled(params)
    if params.freeze then model:freeze(params.freeze) end
-   with_dropout(model, params.dropout)
+   model:set_dropout(params.dropout)      -- nil: not what the step before used
    ctx:card(model)
    local cached = cache(ctx, model, data.train)
    local cached_valid = cached and cache(ctx, model, data.valid)
