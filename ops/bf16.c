@@ -87,12 +87,12 @@ static void turned_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64
         }
 }
 
-static void turned_rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_t wide, uint16_t *to)
+static void turned_rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to)
 {
     float tile[FT_LANES * FT_LANES] __attribute__((aligned(64)));
 
     for (int64_t c = 0; c < C; c += FT_LANES)
-        for (int64_t r = 0; r < wide; r += FT_LANES) {
+        for (int64_t r = 0; r < n; r += FT_LANES) {
             uint16_t *t = to + c * wide + r;
             if (r + FT_LANES <= R && c + FT_LANES <= C) {
                 ft_tile_transpose(x + r * ld + c, ld, tile, FT_LANES);

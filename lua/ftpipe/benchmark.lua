@@ -183,7 +183,8 @@ function benchmark.run(opts)
    local train, eval = rate_of(rates), total / median(passes)
    local tokens = math.min(training.TOKENS, math.floor(total / (updates + warm)))
    local products_s = benchmark.product_rate(shape, tokens, params.precision)
-   return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(), precision = params.precision,
+   return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(),
+      precision = params.precision,
       products_by = sys.product().name, kernels = (sys.isa()), train_tok_s = train, eval_tok_s = eval,
       train_flop_s = 3 * per_token * train, product_flop_s = products_s,
       train_share = 3 * per_token * train / products_s, eval_share = per_token * eval / products_s,

@@ -306,36 +306,31 @@ static int part_of(int64_t T, int64_t at)
     return k;
 }
 
-/* Rows at .. at + size of both factors, 64 columns of either: what `turn` counts first is dy. */
-static void lay_out_part(const ft_bf16_map *m, const float *dy, const float *x, int64_t at, int64_t size, int64_t task,
-                         uint16_t *turned, uint16_t *pairs)
+/* The part that row `row` of T belongs to: its first row, and its size. */
+static int64_t part_with(int64_t T, int64_t row, int64_t *size)
 {
-    const ft_bf16_layouts *l = ft_op_active()->bf16;
-    const int64_t n = ft_most(ft_least(size, m->R - at), 0), outs = blocks_of(m->O),
-                  c = (task < outs ? task : task - outs) * 64;
+    int64_t at = row / sum_sizes[0] * sum_sizes[0];
 
-    if (task < outs)
-        l->turned_rows(dy + at * m->O + c, m->O, n, ft_least(64, m->O - c), size, turned + at * m->O + c * size);
-    else
-        l->pairs(x + at * m->I + c, m->I, n, ft_least(64, m->I - c), size,
-                 pairs + at * blocks_of(m->I) * 64 + c * size);
+    for (;; at += *size) {
+        *size = sum_sizes[part_of(T, at)];
+        if (row < at + *size) return at;
+    }
 }
 
+/* 32 rows of both factors at a time: a part is as long as a page, and columns of it would miss one with each row. */
 static void lay_out_factors(const ft_bf16_map *m, const float *dy, const float *x, uint16_t *turned, uint16_t *pairs)
 {
-    const int64_t T = even(m->R), tasks = blocks_of(m->O) + blocks_of(m->I), most = sum_sizes[0], parts = T / most;
+    const ft_bf16_layouts *l = ft_op_active()->bf16;
+    const int64_t T = even(m->R), wide = blocks_of(m->I) * 64;
 
-#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (T * (m->O + m->I) > FT_WORTH)
-    for (int64_t k = 0; k < (parts + 1) * tasks; k++) {
-        int64_t at = k / tasks * most;
-        if (k / tasks < parts) {
-            lay_out_part(m, dy, x, at, most, k % tasks, turned, pairs);
-            continue;
-        }
-        for (int64_t size; at < T; at += size) {
-            size = sum_sizes[part_of(T, at)];
-            lay_out_part(m, dy, x, at, size, k % tasks, turned, pairs);
-        }
+#pragma omp parallel for schedule(static) num_threads(ft_workers()) if (T * (m->O + m->I) > FT_WORTH)
+    for (int64_t row = 0; row < T; row += 32) {
+        int64_t size;
+        const int64_t at = part_with(T, row, &size), n = ft_least(32, m->R - row);
+        l->turned_rows(dy + row * m->O, m->O, n, m->O, 32, size, turned + at * m->O + row - at);
+        for (int64_t c = 0; c < m->I; c += 64)
+            l->pairs(x + row * m->I + c, m->I, n, ft_least(64, m->I - c), 32,
+                     pairs + at * wide + c * size + (row - at) * 64);
     }
 }
 

@@ -23,8 +23,8 @@ typedef struct ft_bf16_layouts {
     void (*pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
     /* The same of x (C,R) turned. */
     void (*turned_pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
-    /* to (C, wide) = x (R,C) turned, zeros beyond R */
-    void (*turned_rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t wide, uint16_t *to);
+    /* to (C, n) = x (R,C) turned, zeros beyond R; n is a multiple of 32, wide the distance of its rows */
+    void (*turned_rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to);
 } ft_bf16_layouts;
 
 /* A map of R rows: y (R,O) = x (R,I) w (O,I)^T + bias (O). */
