@@ -11,16 +11,18 @@
 #include "ops/blocks.h"
 #include "ops/product/product.h"
 
-#define ROWS 64                  /* of the largest panel of rows */
-#define FEW 1024                 /* rows below which panels have half of that, for the sake of balance */
-#define OUTS 96                  /* rows of one block of a weight gradient */
-#define SMALL (1 << 21)          /* multiplications below which waking the other threads costs more than it brings */
+#define ROWS 64         /* of the largest panel of rows */
+#define FEW 1024        /* rows below which panels have half of that, for the sake of balance */
+#define OUTS 96         /* rows of one block of a weight gradient */
+#define GROUP 960       /* rows of both factors of a weight gradient that are rounded at once; whole parts of the sum */
+#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 #define KEEP ((size_t)512 << 20) /* bytes of kept layouts, at most */
 
 static const int64_t row_sizes[] = { ROWS, ROWS / 2, ROWS / 4 };
-static const int64_t sum_sizes[] = { 512, 256, 128, 64, 32 };
+static const int64_t sum_sizes[] = { 480, 224, 96,
+                                     32 }; /* odd numbers of cache lines: rows of a power of two share sets */
 #define N_ROWS 3
-#define N_SUMS 5
+#define N_SUMS 4
 
 /* What all products of one (O,I) need. */
 typedef struct plan {
@@ -117,7 +119,7 @@ static size_t whole(size_t bytes) { return (bytes + 63) / 64 * 64; }
 static room room_of(const ft_bf16_map *m, int backward)
 {
     const plan *p = plan_of(m);
-    const int64_t wide = ft_most(m->O, m->I), T = even(m->R);
+    const int64_t wide = ft_most(m->O, m->I), T = ft_least(even(m->R), GROUP);
     room r = { .rows = whole((size_t)(ROWS * even(wide)) * sizeof(uint16_t)),
                .result = whole((size_t)(ROWS * wide) * sizeof(float)),
                .library = whole(p ? p->scratch : 0) };
@@ -317,51 +319,72 @@ static int64_t part_with(int64_t T, int64_t row, int64_t *size)
     }
 }
 
-/* 32 rows of both factors at a time: a part is as long as a page, and columns of it would miss one with each row. */
-static void lay_out_factors(const ft_bf16_map *m, const float *dy, const float *x, uint16_t *turned, uint16_t *pairs)
+/* Both factors of a weight gradient as panels read them, for GROUP rows at a time. */
+typedef struct grad_job {
+    const ft_bf16_map *m;
+    const plan *p;
+    room r;
+    const float *dy, *x;
+    uint16_t *turned, *pairs;
+    int add;
+    float *dw;
+} grad_job;
+
+/* 32 rows of both factors, of which `row` is the first; their places count from row `from` on. */
+static void lay_out_rows(const grad_job *j, int64_t from, int64_t row)
 {
     const ft_bf16_layouts *l = ft_op_active()->bf16;
-    const int64_t T = even(m->R), wide = blocks_of(m->I) * 64;
+    const int64_t O = j->m->O, I = j->m->I, n = ft_least(32, j->m->R - row);
+    int64_t size;
+    const int64_t at = part_with(even(j->m->R), row, &size), wide = blocks_of(I) * 64;
 
-#pragma omp parallel for schedule(static) num_threads(ft_workers()) if (T * (m->O + m->I) > FT_WORTH)
-    for (int64_t row = 0; row < T; row += 32) {
-        int64_t size;
-        const int64_t at = part_with(T, row, &size), n = ft_least(32, m->R - row);
-        l->turned_rows(dy + row * m->O, m->O, n, m->O, 32, size, turned + at * m->O + row - at);
-        for (int64_t c = 0; c < m->I; c += 64)
-            l->pairs(x + row * m->I + c, m->I, n, ft_least(64, m->I - c), 32,
-                     pairs + at * wide + c * size + (row - at) * 64);
+    l->turned_rows(j->dy + row * O, O, n, O, 32, size, j->turned + (at - from) * O + row - at);
+    for (int64_t c = 0; c < I; c += 64)
+        l->pairs(j->x + row * I + c, I, n, ft_least(64, I - c), 32,
+                 j->pairs + (at - from) * wide + c * size + (row - at) * 64);
+}
+
+static void block_of_outs(const grad_job *j, int64_t from, int64_t to, int64_t o)
+{
+    const ft_bf16_map *m = j->m;
+    const int64_t wide = blocks_of(m->I) * 64;
+    const int seat = ft_worker(), last = m->O - o < OUTS;
+    char *library = (char *)m->work + (size_t)seat * j->r.slice + j->r.rows + j->r.result;
+
+    for (int64_t at = from; at < to;) {
+        const int k = part_of(even(m->R), at);
+        j->p->provider->multiply(j->p->grad_w[last][k][j->add || at > 0], seat,
+                                 j->turned + (at - from) * m->O + o * sum_sizes[k], j->pairs + (at - from) * wide, NULL,
+                                 j->dw + o * m->I, library);
+        at += sum_sizes[k];
     }
 }
 
-static void block_of_outs(const ft_bf16_map *m, const plan *p, const room *r, int64_t o, const uint16_t *turned,
-                          const uint16_t *pairs, int add, float *dw)
+/* A group of rows is rounded, then multiplied while it is in cache. */
+static void all_groups(const grad_job *j)
 {
-    const int64_t T = even(m->R), wide = blocks_of(m->I) * 64;
-    const int seat = ft_worker(), last = m->O - o < OUTS;
-    char *library = (char *)m->work + (size_t)seat * r->slice + r->rows + r->result;
+    const int64_t T = even(j->m->R);
 
-    for (int64_t at = 0; at < T;) {
-        const int k = part_of(T, at);
-        p->provider->multiply(p->grad_w[last][k][add || at > 0], seat, turned + at * m->O + o * sum_sizes[k],
-                              pairs + at * wide, NULL, dw + o * m->I, library);
-        at += sum_sizes[k];
+#pragma omp parallel num_threads(ft_workers()) if (T * j->m->O * j->m->I > SMALL)
+    for (int64_t from = 0; from < T; from += GROUP) {
+        const int64_t to = ft_least(from + GROUP, T);
+#pragma omp for schedule(static)
+        for (int64_t row = from; row < to; row += 32) lay_out_rows(j, from, row);
+#pragma omp for schedule(dynamic)
+        for (int64_t o = 0; o < j->m->O; o += OUTS) block_of_outs(j, from, to, o);
     }
 }
 
 void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int add, float *dw)
 {
-    const plan *p = plan_of(m);
-    const room r = room_of(m, 1);
-    uint16_t *turned = (uint16_t *)(void *)((char *)weight_room(m, &r) + r.weight);
-    uint16_t *pairs = (uint16_t *)(void *)((char *)turned + r.turned);
-    const int64_t blocks = (m->O + OUTS - 1) / OUTS;
+    grad_job j = { .m = m, .p = plan_of(m), .r = room_of(m, 1), .dy = dy, .x = x, .add = add, .dw = dw };
 
-    if (m->R == 0 && !add) memset(dw, 0, sizeof *dw * (size_t)(m->O * m->I));
-    if (m->R == 0) return;
-    lay_out_factors(m, dy, x, turned, pairs);
-#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (blocks > 1 && m->R * m->O * m->I > SMALL)
-    for (int64_t b = 0; b < blocks; b++) block_of_outs(m, p, &r, b * OUTS, turned, pairs, add, dw);
+    j.turned = (uint16_t *)(void *)((char *)weight_room(m, &j.r) + j.r.weight);
+    j.pairs = (uint16_t *)(void *)((char *)j.turned + j.r.turned);
+    if (m->R > 0)
+        all_groups(&j);
+    else if (!add)
+        memset(dw, 0, sizeof *dw * (size_t)(m->O * m->I));
 }
 
 /* ==== Check ==== */

@@ -128,13 +128,15 @@ static void products_are_those_of_rounded_operands(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) check(rows[i], 65 + (int64_t)i, 64 + 3 * (int64_t)i, 5);
 }
 
-/* Panels of rows change at 1024, sums of weight gradients at 512, their blocks at 96 outputs. */
+/* Panels of rows change at 1024, sums of weight gradients at 480, 960 and 1440, their blocks at 96 outputs. */
 static void sizes_around_the_cuts(void **state)
 {
     (void)state;
     if (!available()) skip();
-    check(511, 96, 64, 13);
-    check(513, 192, 70, 13);
+    check(479, 96, 64, 13);
+    check(481, 192, 70, 13);
+    check(961, 64, 64, 17);
+    check(1510, 97, 70, 17);
     check(1023, 64, 130, 17);
     check(1025, 97, 64, 17);
     check(1119, 200, 96, 17);
