@@ -5,9 +5,27 @@
  *   in     x (R,I)   W (O,I)   b (O), optional
  *   out    y (R,O)
  *
+ *   attr   bf16: operands of the three products are rounded to bf16 (ops/product/bf16.h), if the map is large enough
+ *
  *   dx = dy W      dW = dy^T x      db[o] = sum_r dy[r,o]
  */
 #include "ops/ops.h"
+
+/* Precision goes by the size of the map alone, never by the number of rows. */
+static int uses_bf16(const ft_op_call *c)
+{
+    return c->attr.bf16 && ft_bf16_fits(c->in[1]->shape.dim[0], c->in[1]->shape.dim[1]);
+}
+
+static ft_bf16_map map_of(const ft_op_call *c)
+{
+    return (ft_bf16_map){ .R = c->in[0]->shape.dim[0],
+                          .O = c->in[1]->shape.dim[0],
+                          .I = c->in[1]->shape.dim[1],
+                          .w = c->in[1]->data,
+                          .weight = c->in[1]->weight,
+                          .work = c->work };
+}
 
 static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 {
@@ -24,6 +42,13 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     s->dtype = FT_F32;
     s->shape = ft_shape_of(2, x->dim[0], w->dim[0], 0, 0);
     s->flops = 2.0 * (double)x->dim[0] * (double)w->dim[0] * (double)w->dim[1];
+    if (uses_bf16(c)) {
+        const ft_bf16_map m = map_of(c);
+        const ft_status status = ft_bf16_prepare(&m, e);
+        if (status) return status;
+        s->work_forward = ft_bf16_work(&m, 0);
+        s->work_backward = ft_bf16_work(&m, 1);
+    }
     s->bytes = 4.0 * (double)(x->dim[0] * x->dim[1] + x->dim[0] * w->dim[0] + w->dim[0] * w->dim[1]);
     return FT_OK;
 }
@@ -32,6 +57,11 @@ static void forward(const ft_op_call *c)
 {
     const int64_t R = c->in[0]->shape.dim[0], I = c->in[0]->shape.dim[1], O = c->in[1]->shape.dim[0];
 
+    if (uses_bf16(c)) {
+        const ft_bf16_map m = map_of(c);
+        ft_bf16_forward(&m, c->in[0]->data, c->in[2] ? c->in[2]->data : NULL, c->out->data);
+        return;
+    }
     ft_product_nt(R, O, I, c->in[0]->data, I, c->in[1]->data, I, c->in[2] ? c->in[2]->data : NULL, 0, c->out->data, O);
 }
 
@@ -40,9 +70,15 @@ static void backward(const ft_op_call *c)
     const int64_t R = c->in[0]->shape.dim[0], I = c->in[0]->shape.dim[1], O = c->in[1]->shape.dim[0];
     const float *dy = c->d_out->data;
 
+    if (c->d_in[2]) FT_KERNEL(ft_column_sum)(dy, R, O, c->add[2], c->d_in[2]->data);
+    if (uses_bf16(c)) {
+        const ft_bf16_map m = map_of(c);
+        if (c->d_in[0]) ft_bf16_grad_x(&m, dy, c->add[0], c->d_in[0]->data);
+        if (c->d_in[1]) ft_bf16_grad_w(&m, dy, c->in[0]->data, c->add[1], c->d_in[1]->data);
+        return;
+    }
     if (c->d_in[0]) ft_product_nn(R, I, O, dy, O, c->in[1]->data, I, c->add[0], c->d_in[0]->data, I);
     if (c->d_in[1]) ft_product_tn(O, I, R, dy, O, c->in[0]->data, I, c->add[1], c->d_in[1]->data, I);
-    if (c->d_in[2]) FT_KERNEL(ft_column_sum)(dy, R, O, c->add[2], c->d_in[2]->data);
 }
 
 const ft_op FT_OP(linear) = {

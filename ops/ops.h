@@ -5,10 +5,13 @@
 #include <stdint.h>
 
 #include "graph/op.h"
+#include "ops/product/bf16.h"
 #include "ops/product/product.h"
 
 /* out[c] = (add ? out[c] : 0) + sum_r x[r,c], x (R,C), in fixed blocks of rows: same bits on any number of threads. */
 void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, float *out);
+
+extern const ft_bf16_layouts FT_KERNEL(ft_bf16_layouts);
 
 /* Sum of squares; see ft_op_table. */
 double FT_KERNEL(ft_square_sum)(const float *x, int64_t n);

@@ -79,4 +79,5 @@ const ft_op_table FT_KERNEL(ft_op_table) = {
     .ops = ops,
     .optims = optims,
     .square_sum = FT_KERNEL(ft_square_sum),
+    .bf16 = &FT_KERNEL(ft_bf16_layouts),
 };

@@ -22,6 +22,7 @@ local p = ft.params {
    batch        = { type = "integer", default = "auto", min = 1, help = "rows of an update" },
    head_lr      = { default = "auto", min = 0, help = "learning rate of stage one" },
    head_epochs  = { type = "integer", default = "auto", min = 1, help = "most epochs of stage one" },
+   precision    = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of the products of stage two" },
    control      = { default = false, help = "also train in one stage, and compare" },
 }
 
@@ -33,7 +34,8 @@ local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.m
 local fresh   = ft.replace_head { on = encoder, task = "classification", labels = data, pool = p.pool }
 
 local function everything(name, from)
-   return ft.finetune { name = name, model = from, data = data, lr = p.lr, epochs = p.epochs, batch = p.batch }
+   return ft.finetune { name = name, model = from, data = data, lr = p.lr, epochs = p.epochs, batch = p.batch,
+                        precision = p.precision }
 end
 
 local head    = ft.finetune     { name = "head", model = fresh, data = data, freeze = "loaded",  -- stage one

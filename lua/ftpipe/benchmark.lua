@@ -96,21 +96,21 @@ local function products(shape, M)
    return out
 end
 
-local function best_time(p)
+local function best_time(p, precision)
    local flops = 2 * p[2] * p[3] * p[4]
    local repeats, best = math.max(1, math.floor(4e9 / flops)), math.huge
-   for _ = 1, 5 do best = math.min(best, sys.product_time(p[1], p[2], p[3], p[4], repeats) / repeats) end
+   for _ = 1, 5 do best = math.min(best, sys.product_time(p[1], p[2], p[3], p[4], repeats, precision) / repeats) end
    return best, flops
 end
 
 --- FLOP/s of the step's own products (FLOP-weighted harmonic mean), for each the best of all libraries.
-function benchmark.product_rate(shape, M)
+function benchmark.product_rate(shape, M, precision)
    local used = sys.product().name
    local best, flops = {}, {}
    for _, name in ipairs { "openblas", "onednn" } do
-      if sys.product(name) then
+      if sys.product(name) and (precision == "f32" or sys.bf16()) then
          for i, p in ipairs(products(shape, M)) do
-            local t, f = best_time(p)
+            local t, f = best_time(p, precision)
             best[i], flops[i] = math.min(best[i] or math.huge, t), f
          end
       end
@@ -166,6 +166,7 @@ function benchmark.run(opts)
    local m = model.random(configuration(shape), { head = "classification", labels = { "a", "b" } }, 1)
    local rates, params = {}, {}
    for key, spec in pairs(finetune.params) do params[key] = spec.default end
+   params.precision = opts.precision or "f32"
    params.lr, params.epochs, params.batch, params.patience = 1e-5, 1, batch, 0
    if opts.profile then graph.profile(true) end
    finetune.run(context_for(rates, warm), { model = m, data = { train = split } }, params)
@@ -181,8 +182,9 @@ function benchmark.run(opts)
    local per_token = benchmark.flops(shape, lengths)
    local train, eval = rate_of(rates), total / median(passes)
    local tokens = math.min(training.TOKENS, math.floor(total / (updates + warm)))
-   local products_s = benchmark.product_rate(shape, tokens)
-   return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(), precision = "f32",
+   local products_s = benchmark.product_rate(shape, tokens, params.precision)
+   return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(),
+      precision = params.precision,
       products_by = sys.product().name, kernels = (sys.isa()), train_tok_s = train, eval_tok_s = eval,
       train_flop_s = 3 * per_token * train, product_flop_s = products_s,
       train_share = 3 * per_token * train / products_s, eval_share = per_token * eval / products_s,

@@ -433,7 +433,7 @@ function predictor:stream(opts)
    local format = output_format(opts, source)
    local sink <close> = setmetatable(sinks[format](self, opts.output, format, source), sink_meta)
    local total = { rows = 0, cut = 0 }
-   if opts.progress then opts.progress:stage("predict", nil, "rows") end
+   if opts.progress then opts.progress:stage("predict", nil, "rows", 0) end
    while true do
       local rows, texts = read_window(source, opts.batch_rows or predict.WINDOW)
       if #rows == 0 then break end

@@ -16,7 +16,7 @@ local BAR, LEAST_BAR = 24, 6      -- cells of the bar; below the second it is le
 local SMOOTH = 0.9                -- of the running mean of loss and speed
 
 ---@class ftpipe.progress
----@field stage fun(self, name: string, total?: integer, unit?: string)
+---@field stage fun(self, name: string, total?: integer, unit?: string, start?: integer)
 ---@field update fun(self, state: ftpipe.progress_state)
 ---@field line fun(self, text: string)
 ---@field finish fun(self)
@@ -56,7 +56,7 @@ end
 
 -- Seconds until the end, from the speed since the first update that was seen (a resumed stage does not begin at 1).
 local function time_left(self, now)
-   local done = self.at.step - self.first + 1
+   local done = self.at.step - self.start
    if not self.total or done <= 0 or now <= self.began then return nil end
    return (now - self.began) / done * (self.total - self.at.step)
 end
@@ -130,8 +130,9 @@ local function end_stage(self)
    clear(self)
    if self.mode ~= "none" and at then
       local whole = not self.total or at.step >= self.total
-      local parts = { whole and ("%s: %d %s in %s"):format(self.name, at.step - self.first + 1, self.unit,
-         progress.duration(now - self.began)) or ("%s: %d of %d %s"):format(self.name, at.step, self.total, self.unit) }
+      local done = at.step - self.start
+      local parts = { whole and ("%s: %d %s in %s"):format(self.name, done, done == 1 and self.unit:gsub("s$", "")
+         or self.unit, progress.duration(now - self.began)) or ("%s: %d of %d %s"):format(self.name, at.step, self.total, self.unit) }
       if self.loss then parts[2] = ("loss %.4f"):format(self.loss) end
       self.write(table.concat(parts, ", ") .. "\n")
    end
@@ -140,12 +141,13 @@ end
 
 -- ==== Methods ====
 
---- Begin a stage; ends the one before. Without a total only the count is shown; unit is what is counted ("updates").
-function methods:stage(name, total, unit)
+--- Begin a stage; ends the one before. Without a total only the count is shown; unit is what is counted ("updates"),
+--- start how many of them there are already (default: one less than the first update tells).
+function methods:stage(name, total, unit, start)
    if self.name then end_stage(self) end
    self.name, self.total, self.unit = name:gsub("%c", "?"), total, unit or "updates"
    if not utf8.len(self.name) then self.name = self.name:gsub("[\x80-\xff]", "?") end
-   self.loss, self.speed, self.first, self.printed_step = nil, nil, nil, nil
+   self.loss, self.speed, self.start, self.printed_step = nil, nil, start, nil
    self.began = self.now()
    self.printed = self.began
 end
@@ -157,7 +159,7 @@ function methods:update(state)
    if self.mode == "lines" and self.at and state.epoch ~= self.at.epoch and self.printed_step ~= self.at.step then
       print_state(self, now)
    end
-   self.first = self.first or state.step
+   self.start = self.start or state.step - 1
    self.at = state
    self.loss, self.speed = mean(self.loss, state.loss), mean(self.speed, state.tokens_per_second)
    if self.mode == "lines" then

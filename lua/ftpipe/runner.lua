@@ -108,7 +108,8 @@ local function result_path(run, step) return run.out .. "/.run/" .. step.id .. "
 local function save_result(run, step, model)
    local facts = { history = json.array(model.history or {}), kept_epoch = model.kept_epoch or 0,
       settled = run.settled[step.id] and { lr = run.settled[step.id].lr,
-      epochs = run.settled[step.id].epochs, batch = run.settled[step.id].batch } or nil }
+      epochs = run.settled[step.id].epochs, batch = run.settled[step.id].batch,
+      precision = run.settled[step.id].precision } or nil }
    failure.try("system", run.log:flush())
    failure.try("system", fs.mkdirs(run.out .. "/.run/" .. step.id))
    failure.try("system", store.write(result_path(run, step), model:weights(true), { facts = json.encode(facts) }))

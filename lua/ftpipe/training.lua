@@ -28,6 +28,13 @@ function training.context(opts)
    return ctx
 end
 
+--- Precision of the products of training; part of what a checkpoint must agree with.
+---@param precision "f32"|"bf16"
+function context:compute_in(precision)
+   self.precision = precision
+   if self.fingerprint and precision ~= "f32" then self.fingerprint = self.fingerprint .. ", products in " .. precision end
+end
+
 -- ==== Updates ====
 
 local update_methods = {}
@@ -81,7 +88,7 @@ function update_methods:batches()
       k, last = k + 1, nil
       local index = parts[k]
       if not index then return nil end
-      graph.begin("train", self.seed, self.index)
+      graph.begin("train", self.seed, self.index, self.context.precision)
       local batch = self.split.tokens:batch(index)
       batch.examples, batch.labels = index, label_tensor(self.split, index)
       if self.features then batch.features = self.features:take(index) end

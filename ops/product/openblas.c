@@ -54,6 +54,7 @@ ft_status ft_product_open_openblas(ft_product *p, ft_err *e)
     omp_set_num_threads(pool);
     p->name = "openblas";
     p->sgemm = sgemm;
+    snprintf(p->no_bf16, sizeof p->no_bf16, "OpenBLAS is in use, which has float32 products only");
     char version[32] = "?";
     sscanf(((char *(*)(void))config)(), "OpenBLAS %31s", version);
     snprintf(p->version, sizeof p->version, "%s", version);

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "ops/product/bf16.h"
 
 #define ROWS 128
 #define COLS 384        /* columns of one block, where columns are cut */
@@ -20,7 +21,8 @@
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
 static ft_product current;
-static int selected;
+static int selected, bf16_checked;
+static uint64_t n_prepared;
 
 /* ==== Choice ==== */
 
@@ -86,6 +88,7 @@ ft_status ft_product_select(const char *name, char note[256], ft_err *e)
     if (s) return s;
     current = p;
     selected = 1;
+    bf16_checked = 0;
     return FT_OK;
 }
 
@@ -94,6 +97,25 @@ const ft_product *ft_product_active(ft_err *e)
     if (!selected && ft_product_select("auto", NULL, e)) return NULL;
     return &current;
 }
+
+ft_status ft_product_bf16(ft_err *e)
+{
+    static char reason[256];
+    const ft_product *p = ft_product_active(e);
+    ft_err why = { 0 };
+
+    if (!p) return e ? e->code : FT_EUSAGE;
+    if (p->no_bf16[0]) return ft_fail(e, FT_EUSAGE, "no bf16 products here: %s", p->no_bf16);
+    if (!bf16_checked) {
+        bf16_checked = 1;
+        reason[0] = '\0';
+        if (ft_bf16_check(&why)) snprintf(reason, sizeof reason, "%.255s", why.msg);
+    }
+    return reason[0] ? ft_fail(e, FT_EUSAGE, "no bf16 products here: %s", reason) : FT_OK;
+}
+
+uint64_t ft_product_prepared(void) { return n_prepared; }
+void ft_product_count_prepared(void) { n_prepared++; }
 
 /* ==== Panels ==== */
 

@@ -8,6 +8,7 @@
 #ifndef FT_OPS_PRODUCT_H
 #define FT_OPS_PRODUCT_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/err.h"
@@ -16,11 +17,26 @@
 typedef void ft_sgemm_fn(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B,
                          int64_t ldb, float beta, float *C, int64_t ldc);
 
+/* One product of fixed size with operands in bf16: C (M,N) [+]= A (M,K) B (K,N) [+ bias (N)], C and bias in float32.
+ * A has rows of lda elements. B lies in blocks of 64 columns, zeros behind the last one; a block has K/2 rows of 64
+ * pairs, B[2r,n] and B[2r+1,n]. K is a multiple of 32. */
+typedef struct ft_panel {
+    int64_t M, N, K, lda, ldc;
+    int bias, add;
+} ft_panel;
+
 typedef struct ft_product {
     const char *name; /* "openblas", "onednn", "plain" */
     char version[64];
     char kernel[64]; /* the instruction set or core type the library chose */
     ft_sgemm_fn *sgemm;
+    char no_bf16[128]; /* why it has no bf16 products; empty where it has */
+    /* Find or make what multiplies such panels; the result lives as long as the process. *scratch is raised to the
+     * bytes that multiply needs. Called by one thread, outside parallel regions. */
+    ft_status (*prepare)(const ft_panel *shape, const void **out, size_t *scratch, ft_err *e);
+    /* On the calling thread, whose number in the pool is `seat`. bias is read only if the panel has one. */
+    void (*multiply)(const void *panel, int seat, const uint16_t *A, const uint16_t *B, const float *bias, float *C,
+                     void *scratch);
 } ft_product;
 
 /* Load and check a provider; FT_EUSAGE with the reason when it is not there or computes wrong results. */
@@ -31,6 +47,13 @@ ft_status ft_product_open_onednn(ft_product *p, ft_err *e);
 ft_status ft_product_select(const char *name, char note[256], ft_err *e);
 /* The provider in use; selects "auto" on first call. NULL with e filled if no library works. */
 const ft_product *ft_product_active(ft_err *e);
+
+/* FT_OK where products with operands in bf16 are there and computed right (checked on the first call); otherwise
+ * FT_EUSAGE with the reason. */
+ft_status ft_product_bf16(ft_err *e);
+/* Panels prepared so far: in a steady training step it stands still. */
+uint64_t ft_product_prepared(void);
+void ft_product_count_prepared(void); /* for providers */
 
 /* For providers: keep the library on the calling thread. Outside a parallel region it would start threads of its own,
  * and the bits would depend on their number. `together` takes what `alone` gave. */

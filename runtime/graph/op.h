@@ -36,6 +36,7 @@ typedef struct ft_op_attr {
     ft_rng_key key;        /* dropout: site and seed */
     uint64_t update;       /* dropout: which update */
     int training;          /* 0: dropout is the identity */
+    int bf16;              /* 1: products of weights have their operands rounded to bf16; only where ft_product_bf16 */
 } ft_op_attr;
 
 typedef struct ft_op_call {
@@ -88,6 +89,7 @@ typedef struct ft_op_table {
     const ft_optim_kernel *const *optims;
     /* sum of squares of n floats, by fixed chunks (same bits for any thread count); NaN and Inf propagate */
     double (*square_sum)(const float *x, int64_t n);
+    const struct ft_bf16_layouts *bf16; /* ops/product/bf16.h */
 } ft_op_table;
 
 /* The table in use: the best the processor has, or what ft_op_select chose. */

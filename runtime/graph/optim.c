@@ -153,6 +153,7 @@ ft_status ft_optim_step(ft_optim *o, double lr_scale, double clip, double *norm,
         update_item(o, it, lr_scale, scale);
         it->param->has_grad = 0;
     }
+    ft_weights_changed();
     return FT_OK;
 }
 

@@ -24,6 +24,8 @@ static void param_free(ft_param *p)
     ft_free(p);
 }
 
+static uint64_t weights; /* parameters ever made */
+
 ft_status ft_params_add(ft_params *ps, const char *name, const ft_shape *shape, ft_param **out, ft_err *e)
 {
     if (ft_params_find(ps, name)) return ft_fail(e, FT_EUSAGE, "parameter '%s' exists already", name);
@@ -42,6 +44,7 @@ ft_status ft_params_add(ft_params *ps, const char *name, const ft_shape *shape, 
         param_free(p);
         return s;
     }
+    p->value->weight = ++weights;
     p->trainable = 1;
     p->uses = 1;
     ps->items[ps->n++] = p;

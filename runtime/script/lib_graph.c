@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "ops/product/product.h"
 #include "script/bind.h"
 #include "script/libs.h"
 
@@ -16,6 +17,7 @@
 typedef struct context {
     ft_tape *tape;
     uint64_t seed, update;
+    int bf16;
 } context;
 
 typedef struct var {
@@ -87,13 +89,18 @@ static ft_var operand(lua_State *L, context *c, int arg)
     return check_var(L, c, arg);
 }
 
-/* graph.begin(mode, seed, update): mode "train", "eval" or "shape" */
+/* graph.begin(mode, seed, update, precision): mode "train", "eval" or "shape"; precision "f32" (default) or "bf16" */
 static int graph_begin(lua_State *L)
 {
     static const char *const modes[] = { "train", "eval", "shape", NULL };
     context *c = get_context(L);
     const int mode = luaL_checkoption(L, 1, NULL, modes);
+    static const char *const precisions[] = { "f32", "bf16", NULL };
+    const int bf16 = luaL_checkoption(L, 4, "f32", precisions);
+    ft_err e;
 
+    if (bf16 && ft_product_bf16(&e)) return ft_lua_raise(L, &e);
+    c->bf16 = bf16;
     c->seed = (uint64_t)luaL_optinteger(L, 2, 0);
     c->update = (uint64_t)luaL_optinteger(L, 3, 0);
     ft_tape_begin(c->tape, (ft_tape_mode)mode);
@@ -122,6 +129,7 @@ static void read_attr(lua_State *L, int arg, const context *c, ft_op_attr *a)
 {
     memset(a, 0, sizeof *a);
     a->update = c->update;
+    a->bf16 = c->bf16;
     a->training = ft_tape_get_mode(c->tape) != FT_TAPE_EVAL;
     if (lua_isnil(L, arg)) return;
     luaL_checktype(L, arg, LUA_TTABLE);

@@ -143,6 +143,7 @@ static int param_normal(lua_State *L)
     const double std = luaL_checknumber(L, 3);
     ft_rng_normal(ft_rng_site((uint64_t)seed, p->name), p->value->data, (size_t)ft_shape_count(&p->value->shape),
                   (float)std);
+    ft_weights_changed();
     return 0;
 }
 

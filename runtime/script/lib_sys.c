@@ -15,6 +15,7 @@
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "core/rng.h"
+#include "ops/product/bf16.h"
 #include "ops/product/product.h"
 #include "script/bind.h"
 #include "script/host.h"
@@ -143,37 +144,93 @@ static int sys_product(lua_State *L)
     return 1;
 }
 
-/* sys.product_time("nt"|"nn"|"tn", M, N, K, repeats) -> seconds for all repeats, on matrices of ones */
+/* One product of ones; in bf16 as the map of R rows that has it. */
+typedef struct timed {
+    int form;
+    int64_t M, N, K;
+    float *x, *w, *y;
+    const ft_bf16_map *map; /* NULL: float32 */
+} timed;
+
+static void once(const timed *t)
+{
+    const int64_t M = t->M, N = t->N, K = t->K;
+
+    if (t->map && t->form == 0)
+        ft_bf16_forward(t->map, t->x, NULL, t->y);
+    else if (t->map && t->form == 1)
+        ft_bf16_grad_x(t->map, t->x, 0, t->y);
+    else if (t->map)
+        ft_bf16_grad_w(t->map, t->x, t->w, 0, t->y);
+    else if (t->form == 0)
+        ft_product_nt(M, N, K, t->x, K, t->w, K, NULL, 0, t->y, N);
+    else if (t->form == 1)
+        ft_product_nn(M, N, K, t->x, K, t->w, N, 0, t->y, N);
+    else
+        ft_product_tn(M, N, K, t->x, M, t->w, N, 0, t->y, N);
+}
+
+/* The map whose product this is, with its workspace; bytes of that in *work. */
+static ft_status map_for(const timed *t, ft_bf16_map *m, size_t *work, ft_err *e)
+{
+    *m = t->form == 0   ? (ft_bf16_map){ .R = t->M, .O = t->N, .I = t->K, .w = t->w }
+         : t->form == 1 ? (ft_bf16_map){ .R = t->M, .O = t->K, .I = t->N, .w = t->w }
+                        : (ft_bf16_map){ .R = t->K, .O = t->M, .I = t->N, .w = t->w };
+    const ft_status s = ft_bf16_prepare(m, e);
+    if (s) return s;
+    *work = ft_bf16_work(m, 1);
+    m->work = ft_block_alloc(*work);
+    return m->work ? FT_OK : ft_fail_mem(e, *work);
+}
+
+/* sys.product_time("nt"|"nn"|"tn", M, N, K, repeats, precision = "f32") -> seconds for all repeats, on matrices of ones */
 static int sys_product_time(lua_State *L)
 {
-    static const char *const forms[] = { "nt", "nn", "tn", NULL };
+    static const char *const forms[] = { "nt", "nn", "tn", NULL }, *const precisions[] = { "f32", "bf16", NULL };
     ft_err e;
-    const int form = luaL_checkoption(L, 1, NULL, forms);
-    const int64_t M = luaL_checkinteger(L, 2), N = luaL_checkinteger(L, 3), K = luaL_checkinteger(L, 4);
-    const int64_t repeats = luaL_checkinteger(L, 5);
+    timed p = { .form = luaL_checkoption(L, 1, NULL, forms),
+                .M = luaL_checkinteger(L, 2),
+                .N = luaL_checkinteger(L, 3),
+                .K = luaL_checkinteger(L, 4) };
+    const int64_t repeats = luaL_checkinteger(L, 5), n = p.M * p.K + p.K * p.N + p.M * p.N;
+    const int bf16 = luaL_checkoption(L, 6, "f32", precisions);
+    ft_bf16_map map = { 0 };
+    size_t work = 0;
     struct timespec a, b;
 
     if (!ft_product_active(&e)) return ft_lua_raise(L, &e);
-    const size_t bytes = sizeof(float) * (size_t)(M * K + K * N + M * N);
-    float *x = ft_block_alloc(bytes);
-    if (!x) {
-        ft_fail_mem(&e, bytes);
-        return ft_lua_raise(L, &e);
-    }
-    for (int64_t i = 0; i < M * K + K * N + M * N; i++) x[i] = 1.0f;
-    float *w = x + M * K, *y = w + K * N;
+    const size_t bytes = sizeof(float) * (size_t)n;
+    p.x = ft_block_alloc(bytes);
+    ft_status s = p.x ? FT_OK : ft_fail_mem(&e, bytes);
+    for (int64_t i = 0; i < n && !s; i++) p.x[i] = 1.0f;
+    p.w = p.x + p.M * p.K;
+    p.y = p.w + p.K * p.N;
+    if (!s && bf16) s = ft_product_bf16(&e);
+    if (!s && bf16) s = map_for(&p, &map, &work, &e);
+    if (!s && bf16) p.map = &map;
     clock_gettime(CLOCK_MONOTONIC, &a);
-    for (int64_t r = 0; r < repeats; r++) {
-        if (form == 0)
-            ft_product_nt(M, N, K, x, K, w, K, NULL, 0, y, N);
-        else if (form == 1)
-            ft_product_nn(M, N, K, x, K, w, N, 0, y, N);
-        else
-            ft_product_tn(M, N, K, x, M, w, N, 0, y, N);
-    }
+    for (int64_t r = 0; r < repeats && !s; r++) once(&p);
     clock_gettime(CLOCK_MONOTONIC, &b);
-    ft_block_free(x, bytes);
+    ft_block_free(map.work, work);
+    ft_block_free(p.x, bytes);
+    if (s) return ft_lua_raise(L, &e);
     lua_pushnumber(L, (lua_Number)(b.tv_sec - a.tv_sec) + 1e-9 * (lua_Number)(b.tv_nsec - a.tv_nsec));
+    return 1;
+}
+
+/* sys.bf16() -> true, or nil and why products in bf16 are not to be had */
+static int sys_bf16(lua_State *L)
+{
+    ft_err e;
+    if (ft_product_bf16(&e)) return ft_lua_nil(L, &e);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* sys.prepared() -> panels prepared so far */
+static int sys_prepared(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)ft_product_prepared());
     return 1;
 }
 
@@ -267,6 +324,8 @@ static const luaL_Reg functions[] = {
     { "isa", sys_isa },
     { "product", sys_product },
     { "product_time", sys_product_time },
+    { "bf16", sys_bf16 },
+    { "prepared", sys_prepared },
     { "nearest", sys_nearest },
     { "random", sys_random },
     { "shuffle", sys_shuffle },

@@ -133,6 +133,7 @@ static int tensor_set(lua_State *L)
     const int64_t i = check_index(L, t, 2);
     luaL_argcheck(L, !t->drop, 1, "is read-only (mapped from a file)");
     set_element(L, t, i, 3);
+    ft_weights_changed();
     return 0;
 }
 
@@ -175,6 +176,7 @@ static int tensor_copy(lua_State *L)
     ft_tensor *t = check(L, 1);
     luaL_argcheck(L, !t->drop, 1, "is read-only (mapped from a file)");
     if (ft_tensor_convert(t, check(L, 2), &e)) return ft_lua_raise(L, &e);
+    ft_weights_changed();
     lua_settop(L, 1);
     return 1;
 }
@@ -185,6 +187,7 @@ static int tensor_fill(lua_State *L)
     luaL_argcheck(L, !t->drop, 1, "is read-only (mapped from a file)");
     const int64_t n = ft_shape_count(&t->shape);
     for (int64_t i = 0; i < n; i++) set_element(L, t, i, 2);
+    ft_weights_changed();
     lua_settop(L, 1);
     return 1;
 }
@@ -217,6 +220,7 @@ static int tensor_set_rows(lua_State *L)
     luaL_argcheck(L, first >= 1 && first - 1 + rows <= t->shape.dim[0], 2, "rows outside the tensor");
     const size_t each = (size_t)width * ft_dtype_size(t->dtype);
     if (rows) memcpy((char *)t->data + (size_t)(first - 1) * each, src->data, (size_t)rows * each);
+    ft_weights_changed();
     return 0;
 }
 

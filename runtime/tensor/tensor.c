@@ -232,3 +232,10 @@ ft_status ft_tensor_convert(ft_tensor *dst, const ft_tensor *src, ft_err *e)
     for (int64_t i = 0; i < n; i++) store(dst, i, load(src, i));
     return FT_OK;
 }
+
+/* ==== Weights ==== */
+
+static uint64_t weights_count;
+
+void ft_weights_changed(void) { weights_count++; }
+uint64_t ft_weights_count(void) { return weights_count; }

@@ -30,7 +30,12 @@ typedef struct ft_tensor {
     struct ft_tensor *base;  /* a view keeps its base alive; NULL otherwise */
     void (*drop)(void *ctx); /* foreign storage (a mapping): called when the last reference goes */
     void *ctx;
+    uint64_t weight; /* not 0: a parameter's value; no two in a process share it. Copies in other layouts go by it */
 } ft_tensor;
+
+/* Called after any write to a tensor that may be a parameter; copies of weights made at another count are stale. */
+void ft_weights_changed(void);
+uint64_t ft_weights_count(void);
 
 size_t ft_dtype_size(ft_dtype t);
 const char *ft_dtype_name(ft_dtype t); /* "f32", "bf16", "f16", "i32", "i64", "u8" */

@@ -19,7 +19,8 @@ run on the same shapes with the faster library.]],
       { name = "lengths", arg = "N|sst2|FILE", help = "tokens of each row", default = "128" },
       { name = "batch", arg = "B", type = "integer", min = 1, help = "rows of an update", default = "32" },
       { name = "updates", arg = "N", type = "integer", min = 1, help = "updates to measure", default = "12" },
-      { name = "precision", arg = "P", help = "f32", default = "f32", choices = { "f32" } },
+      { name = "precision", arg = "P", help = "f32 or bf16, of training; evaluation is in f32", default = "f32",
+         choices = { "f32", "bf16" } },
       { name = "profile", help = "also show where the time goes, by operation" },
       { name = "json", help = "print one line of JSON" },
    },
@@ -51,7 +52,8 @@ end
 function bench.run(opts)
    machine.apply(opts)
    local r = benchmark.run { shape = opts.shape or "minilm-l6", lengths = opts.lengths or "128", batch = opts.batch or 32,
-      updates = opts.updates or 12, warm = 3, profile = opts.profile }
+      updates = opts.updates or 12, warm = 3, profile = opts.profile,
+      precision = opts.precision }
    if opts.json then
       sys.out(json.encode(r) .. "\n")
       return 0

@@ -6,6 +6,7 @@ local defaults = require "ftpipe.defaults"
 local failure = require "ftpipe.failure"
 local features = require "ftpipe.features"
 local scoring = require "ftpipe.scoring"
+local sys = require "ftpipe.core.sys"
 
 local step = { kind = "finetune", version = 1, inputs = { model = "required", data = "required" } }
 
@@ -28,6 +29,8 @@ step.params = {
    metric = { type = "string", default = "accuracy", choices = { "accuracy", "f1", "mcc" } },
    keep = { type = "string", default = "best", choices = { "best", "last" } },
    loss = { type = "function", help = "function(logits, gold) -> one value per row" },
+   precision = { type = "string", default = "f32", choices = { "auto", "f32", "bf16" },
+      help = "of the operands of matrix products in training; auto: bf16 where the processor has it" },
    tokens_per_batch = { type = "integer", default = 4096, min = 1, help = "splits an update; changes only rounding" },
 }
 
@@ -48,6 +51,15 @@ function step.settle(params, parameters, rows)
       if v == "auto" then out[k] = auto[k] end
    end
    return out
+end
+
+-- What a precision means on this machine; bf16 is refused where it cannot be had.
+local function precision_of(wanted)
+   if wanted == "f32" then return wanted end
+   local there, why = sys.bf16()
+   if there then return "bf16" end
+   if wanted == "bf16" then failure.raise("usage", why, "precision = \"f32\" runs anywhere, and \"auto\" chooses") end
+   return "f32"
 end
 
 -- Cached features for the frozen stages, or nil and the reason.
@@ -96,6 +108,8 @@ function step.run(ctx, inputs, given)
    local model, data = ctx:own(inputs.model), inputs.data
    if not data.train then failure.raise("data", "there are no training rows") end
    local params = step.settle(given, parameters_of(model), data.train.n)
+   params.precision = precision_of(params.precision)
+   ctx:compute_in(params.precision)
    ctx:settled(params)
    if params.freeze then model:freeze(params.freeze) end
    model:set_dropout(params.dropout)      -- nil: not what the step before used
@@ -129,8 +143,9 @@ function step.resolve(params, plan, s)
    local parameters = require("ftpipe.step.pretrained").size(found.pretrained.params)
    local share = found.split and 1 - found.split.params.valid - found.split.params.test or 1
    local rows = require("ftpipe.step.read").count_training_rows(found.read.params, share)
-   if not parameters or not rows then return {} end
-   return defaults.finetune(parameters, rows, params.freeze ~= nil)
+   local out = parameters and rows and defaults.finetune(parameters, rows, params.freeze ~= nil) or {}
+   if params.precision == "auto" then out.precision = precision_of("auto") end
+   return out
 end
 
 return step

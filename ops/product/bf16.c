@@ -1,0 +1,458 @@
+/* ops/product/bf16.c - cuts bf16 products of weights into prepared panels, and keeps weights in their layout. */
+#include "ops/product/bf16.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "graph/op.h"
+#include "ops/blocks.h"
+#include "ops/product/product.h"
+
+#define ROWS 64         /* of the largest panel of rows */
+#define FEW 1024        /* rows below which panels have half of that, for the sake of balance */
+#define OUTS 96         /* rows of one block of a weight gradient */
+#define GROUP 960       /* rows of both factors of a weight gradient that are rounded at once; whole parts of the sum */
+#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
+#define KEEP ((size_t)512 << 20) /* bytes of kept layouts, at most */
+
+static const int64_t row_sizes[] = { ROWS, ROWS / 2, ROWS / 4 };
+static const int64_t sum_sizes[] = { 480, 224, 96,
+                                     32 }; /* odd numbers of cache lines: rows of a power of two share sets */
+#define N_ROWS 3
+#define N_SUMS 4
+
+/* What all products of one (O,I) need. */
+typedef struct plan {
+    int64_t O, I;
+    const ft_product *provider;
+    const void *forward[N_ROWS][2];   /* without and with a bias */
+    const void *grad_x[N_ROWS][2];    /* to store and to add */
+    const void *grad_w[2][N_SUMS][2]; /* whole blocks and the last one */
+    size_t scratch;
+} plan;
+
+enum form { FORWARD, BACKWARD };
+
+/* A weight as the library reads it. */
+typedef struct kept {
+    uint64_t weight, count;
+    enum form form;
+    uint16_t *data;
+    size_t bytes;
+} kept;
+
+static struct {
+    plan *at;
+    size_t n;
+} plans;
+
+static struct {
+    kept *at;
+    size_t n, bytes;
+} keeps;
+
+int ft_bf16_fits(int64_t O, int64_t I) { return O >= 64 && I >= 64; }
+
+static int64_t even(int64_t K) { return ft_round_up(K, 32); }
+static int64_t blocks_of(int64_t N) { return (N + 63) / 64; }
+static size_t packed_bytes(int64_t N, int64_t K) { return (size_t)(blocks_of(N) * 64 * even(K)) * sizeof(uint16_t); }
+
+/* ==== Plans ==== */
+
+static ft_status fill(plan *p, ft_err *e)
+{
+    const int64_t O = p->O, I = p->I, part[2] = { OUTS, O % OUTS };
+    ft_status s = FT_OK;
+
+    for (int k = 0; k < N_ROWS && !s; k++)
+        for (int flag = 0; flag < 2 && !s; flag++) {
+            const ft_panel f = { row_sizes[k], O, even(I), even(I), O, flag, 0 };
+            const ft_panel b = { row_sizes[k], I, even(O), even(O), I, 0, flag };
+            s = p->provider->prepare(&f, &p->forward[k][flag], &p->scratch, e);
+            if (!s) s = p->provider->prepare(&b, &p->grad_x[k][flag], &p->scratch, e);
+        }
+    for (int last = 0; last < 2; last++)
+        for (int k = 0; k < N_SUMS && !s && part[last]; k++)
+            for (int add = 0; add < 2 && !s; add++) {
+                const ft_panel w = { part[last], I, sum_sizes[k], sum_sizes[k], I, 0, add };
+                s = p->provider->prepare(&w, &p->grad_w[last][k][add], &p->scratch, e);
+            }
+    return s;
+}
+
+static const plan *plan_of(const ft_bf16_map *m)
+{
+    const ft_product *now = ft_product_active(NULL);
+
+    for (size_t i = 0; i < plans.n; i++)
+        if (plans.at[i].O == m->O && plans.at[i].I == m->I && plans.at[i].provider == now) return &plans.at[i];
+    return NULL;
+}
+
+ft_status ft_bf16_prepare(const ft_bf16_map *m, ft_err *e)
+{
+    if (plan_of(m)) return FT_OK;
+
+    plan p = { .O = m->O, .I = m->I, .provider = ft_product_active(e) };
+    if (!p.provider) return e ? e->code : FT_EUSAGE;
+    const ft_status s = fill(&p, e);
+    if (s) return s;
+    plan *more = ft_realloc(plans.at, (plans.n + 1) * sizeof *more);
+    if (!more) return ft_fail_mem(e, sizeof *more);
+    plans.at = more;
+    plans.at[plans.n++] = p;
+    return FT_OK;
+}
+
+/* ==== Workspace ==== */
+
+/* Of each thread: rows of bf16, a panel's result, the library's own; shared: a weight, both factors of its gradient. */
+typedef struct room {
+    size_t rows, result, library, slice, weight, turned, pairs, all;
+} room;
+
+static size_t whole(size_t bytes) { return (bytes + 63) / 64 * 64; }
+
+static room room_of(const ft_bf16_map *m, int backward)
+{
+    const plan *p = plan_of(m);
+    const int64_t wide = ft_most(m->O, m->I), T = ft_least(even(m->R), GROUP);
+    room r = { .rows = whole((size_t)(ROWS * even(wide)) * sizeof(uint16_t)),
+               .result = whole((size_t)(ROWS * wide) * sizeof(float)),
+               .library = whole(p ? p->scratch : 0) };
+
+    r.slice = r.rows + r.result + r.library;
+    r.weight = whole((size_t)ft_most((int64_t)packed_bytes(m->O, m->I), (int64_t)packed_bytes(m->I, m->O)));
+    r.turned = backward ? whole((size_t)(m->O * T) * sizeof(uint16_t)) : 0;
+    r.pairs = backward ? whole((size_t)(blocks_of(m->I) * 64 * T) * sizeof(uint16_t)) : 0;
+    r.all = (size_t)ft_slices() * r.slice + r.weight + r.turned + r.pairs;
+    return r;
+}
+
+size_t ft_bf16_work(const ft_bf16_map *m, int backward) { return room_of(m, backward).all; }
+
+/* ==== Weights ==== */
+
+static void drop(size_t i)
+{
+    keeps.bytes -= keeps.at[i].bytes;
+    ft_block_free(keeps.at[i].data, keeps.at[i].bytes);
+    keeps.at[i] = keeps.at[--keeps.n];
+}
+
+void ft_bf16_forget(void)
+{
+    while (keeps.n) drop(keeps.n - 1);
+    ft_free(keeps.at);
+    keeps.at = NULL;
+}
+
+/* Room to keep a weight in; NULL where there is none. */
+static kept *keep(uint64_t weight, enum form form, size_t bytes)
+{
+    for (size_t i = 0; i < keeps.n; i++)
+        if (keeps.at[i].weight == weight && keeps.at[i].form == form && keeps.at[i].bytes == bytes) return &keeps.at[i];
+    for (size_t i = keeps.n; i-- > 0 && keeps.bytes + bytes > KEEP;)
+        if (keeps.at[i].count != ft_weights_count()) drop(i);
+    if (keeps.bytes + bytes > KEEP) return NULL;
+    kept *more = ft_realloc(keeps.at, (keeps.n + 1) * sizeof *more);
+    if (!more) return NULL;
+    keeps.at = more;
+    uint16_t *data = ft_block_alloc(bytes);
+    if (!data) return NULL;
+    keeps.at[keeps.n] =
+        (kept){ .weight = weight, .count = ft_weights_count() - 1, .form = form, .data = data, .bytes = bytes };
+    keeps.bytes += bytes;
+    return &keeps.at[keeps.n++];
+}
+
+static void lay_out(const ft_bf16_map *m, enum form form, uint16_t *to)
+{
+    const ft_bf16_layouts *l = ft_op_active()->bf16;
+    const int64_t N = form == FORWARD ? m->O : m->I, K = form == FORWARD ? m->I : m->O, wide = even(K);
+
+#pragma omp parallel for schedule(static) num_threads(ft_workers()) if (N * K > FT_WORTH)
+    for (int64_t b = 0; b < blocks_of(N); b++) {
+        const int64_t n = ft_least(64, N - b * 64);
+        if (form == FORWARD)
+            l->turned_pairs(m->w + b * 64 * m->I, m->I, K, n, wide, to + b * 64 * wide);
+        else
+            l->pairs(m->w + b * 64, m->I, K, n, wide, to + b * 64 * wide);
+    }
+}
+
+static const uint16_t *weight_of(const ft_bf16_map *m, enum form form, uint16_t *workspace)
+{
+    const size_t bytes = form == FORWARD ? packed_bytes(m->O, m->I) : packed_bytes(m->I, m->O);
+    kept *k = m->weight ? keep(m->weight, form, bytes) : NULL;
+
+    if (k && k->count == ft_weights_count()) return k->data;
+    lay_out(m, form, k ? k->data : workspace);
+    if (!k) return workspace;
+    k->count = ft_weights_count();
+    return k->data;
+}
+
+/* ==== Panels of rows ==== */
+
+/* Panel k of R rows: its first row and size (an index of row_sizes); the last ones may reach beyond R. */
+static int64_t cut(int64_t R, int64_t k, int *size)
+{
+    const int large = R < FEW;
+    const int64_t each = row_sizes[large], full = R / each;
+    int64_t at = full * each, left = ft_round_up(R - at, row_sizes[N_ROWS - 1]);
+
+    *size = large;
+    if (k < full) return k * each;
+    for (k -= full; left > 0; k--) {
+        for (*size = large; row_sizes[*size] > left; ++*size) continue;
+        if (k == 0) return at;
+        at += row_sizes[*size];
+        left -= row_sizes[*size];
+    }
+    return -1;
+}
+
+static int64_t cuts(int64_t R)
+{
+    int size;
+    int64_t n = R / row_sizes[R < FEW];
+
+    while (cut(R, n, &size) >= 0) n++;
+    return n;
+}
+
+typedef struct rows_job {
+    const ft_bf16_map *m;
+    const void *const (*panels)[2];
+    int64_t N, K;
+    const float *x, *bias;
+    const uint16_t *w;
+    int add;
+    float *y;
+} rows_job;
+
+/* Rows that the panel has too many go to the thread's own room, never behind y. */
+static void one_panel(const rows_job *j, const plan *p, const room *r, int64_t k)
+{
+    int size;
+    const int64_t at = cut(j->m->R, k, &size), wide = even(j->K), n = ft_least(row_sizes[size], j->m->R - at);
+    const int seat = ft_worker(), whole_panel = n == row_sizes[size];
+    char *mine = (char *)j->m->work + (size_t)seat * r->slice;
+    uint16_t *a = (uint16_t *)(void *)mine;
+    float *c = (float *)(void *)(mine + r->rows), *y = j->y + at * j->N;
+
+    ft_op_active()->bf16->rows(j->x + at * j->K, j->K, n, j->K, row_sizes[size], wide, a);
+    p->provider->multiply(j->panels[size][j->bias ? 1 : j->add && whole_panel], seat, a, j->w, j->bias,
+                          whole_panel ? y : c, mine + r->rows + r->result);
+    if (whole_panel) return;
+    for (int64_t i = 0; i < n * j->N; i++) y[i] = j->add ? y[i] + c[i] : c[i];
+}
+
+static void all_rows(const rows_job *j, const plan *p, const room *r)
+{
+    const int64_t n = cuts(j->m->R);
+
+#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (n > 1 && j->m->R * j->N * j->K > SMALL)
+    for (int64_t k = 0; k < n; k++) one_panel(j, p, r, k);
+}
+
+static uint16_t *weight_room(const ft_bf16_map *m, const room *r)
+{
+    return (uint16_t *)(void *)((char *)m->work + (size_t)ft_slices() * r->slice);
+}
+
+void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, float *y)
+{
+    const plan *p = plan_of(m);
+    const room r = room_of(m, 0);
+    const rows_job j = { .m = m,
+                         .panels = p->forward,
+                         .N = m->O,
+                         .K = m->I,
+                         .x = x,
+                         .bias = bias,
+                         .w = weight_of(m, FORWARD, weight_room(m, &r)),
+                         .y = y };
+
+    all_rows(&j, p, &r);
+}
+
+void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
+{
+    const plan *p = plan_of(m);
+    const room r = room_of(m, 1);
+    const rows_job j = { .m = m,
+                         .panels = p->grad_x,
+                         .N = m->I,
+                         .K = m->O,
+                         .x = dy,
+                         .add = add,
+                         .w = weight_of(m, BACKWARD, weight_room(m, &r)),
+                         .y = dx };
+
+    all_rows(&j, p, &r);
+}
+
+/* ==== Weight gradients ==== */
+
+/* The part of the sum over T rows that begins at `at`: its size as an index of sum_sizes. */
+static int part_of(int64_t T, int64_t at)
+{
+    int k = 0;
+
+    while (sum_sizes[k] > T - at) k++;
+    return k;
+}
+
+/* The part that row `row` of T belongs to: its first row, and its size. */
+static int64_t part_with(int64_t T, int64_t row, int64_t *size)
+{
+    int64_t at = row / sum_sizes[0] * sum_sizes[0];
+
+    for (;; at += *size) {
+        *size = sum_sizes[part_of(T, at)];
+        if (row < at + *size) return at;
+    }
+}
+
+/* Both factors of a weight gradient as panels read them, for GROUP rows at a time. */
+typedef struct grad_job {
+    const ft_bf16_map *m;
+    const plan *p;
+    room r;
+    const float *dy, *x;
+    uint16_t *turned, *pairs;
+    int add;
+    float *dw;
+} grad_job;
+
+/* 32 rows of both factors, of which `row` is the first; their places count from row `from` on. */
+static void lay_out_rows(const grad_job *j, int64_t from, int64_t row)
+{
+    const ft_bf16_layouts *l = ft_op_active()->bf16;
+    const int64_t O = j->m->O, I = j->m->I, n = ft_least(32, j->m->R - row);
+    int64_t size;
+    const int64_t at = part_with(even(j->m->R), row, &size), wide = blocks_of(I) * 64;
+
+    l->turned_rows(j->dy + row * O, O, n, O, 32, size, j->turned + (at - from) * O + row - at);
+    for (int64_t c = 0; c < I; c += 64)
+        l->pairs(j->x + row * I + c, I, n, ft_least(64, I - c), 32,
+                 j->pairs + (at - from) * wide + c * size + (row - at) * 64);
+}
+
+static void block_of_outs(const grad_job *j, int64_t from, int64_t to, int64_t o)
+{
+    const ft_bf16_map *m = j->m;
+    const int64_t wide = blocks_of(m->I) * 64;
+    const int seat = ft_worker(), last = m->O - o < OUTS;
+    char *library = (char *)m->work + (size_t)seat * j->r.slice + j->r.rows + j->r.result;
+
+    for (int64_t at = from; at < to;) {
+        const int k = part_of(even(m->R), at);
+        j->p->provider->multiply(j->p->grad_w[last][k][j->add || at > 0], seat,
+                                 j->turned + (at - from) * m->O + o * sum_sizes[k], j->pairs + (at - from) * wide, NULL,
+                                 j->dw + o * m->I, library);
+        at += sum_sizes[k];
+    }
+}
+
+/* A group of rows is rounded, then multiplied while it is in cache. */
+static void all_groups(const grad_job *j)
+{
+    const int64_t T = even(j->m->R);
+
+#pragma omp parallel num_threads(ft_workers()) if (T * j->m->O * j->m->I > SMALL)
+    for (int64_t from = 0; from < T; from += GROUP) {
+        const int64_t to = ft_least(from + GROUP, T);
+#pragma omp for schedule(static)
+        for (int64_t row = from; row < to; row += 32) lay_out_rows(j, from, row);
+#pragma omp for schedule(dynamic)
+        for (int64_t o = 0; o < j->m->O; o += OUTS) block_of_outs(j, from, to, o);
+    }
+}
+
+void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int add, float *dw)
+{
+    grad_job j = { .m = m, .p = plan_of(m), .r = room_of(m, 1), .dy = dy, .x = x, .add = add, .dw = dw };
+
+    j.turned = (uint16_t *)(void *)((char *)weight_room(m, &j.r) + j.r.weight);
+    j.pairs = (uint16_t *)(void *)((char *)j.turned + j.r.turned);
+    if (m->R > 0)
+        all_groups(&j);
+    else if (!add)
+        memset(dw, 0, sizeof *dw * (size_t)(m->O * m->I));
+}
+
+/* ==== Check ==== */
+
+/* Eighths up to one, which bf16 holds exactly. */
+static void eighths(float *x, int64_t n, int64_t step)
+{
+    for (int64_t i = 0; i < n; i++) x[i] = (float)((i * step + 11) % 17 - 8) / 8.0f;
+}
+
+static int near(double want, float got) { return fabs(want - (double)got) <= 1e-4 * (1 + fabs(want)); }
+
+/* x (R,I), w (O,I), dy (R,O), bias (O), then room for the results y, dx and dw. */
+static int right(ft_bf16_map *m, float *x, int add)
+{
+    const int64_t R = m->R, O = m->O, I = m->I;
+    float *w = x + R * I, *dy = w + O * I, *bias = dy + R * O, *y = bias + O, *dx = y + R * O, *dw = dx + R * I;
+    int ok = 1;
+
+    eighths(x, R * I, 37);
+    eighths(w, O * I, 23);
+    eighths(dy, R * O + O, 29);
+    for (int64_t i = 0; i < R * I + O * I; i++) dx[i] = 1.0f;
+    m->w = w;
+    ft_bf16_forward(m, x, add ? bias : NULL, y);
+    ft_bf16_grad_x(m, dy, add, dx);
+    ft_bf16_grad_w(m, dy, x, add, dw);
+    for (int64_t r = 0; r < R && ok; r += 7)
+        for (int64_t o = 0; o < O && ok; o += 3) {
+            double sum = add ? (double)bias[o] : 0;
+            for (int64_t i = 0; i < I; i++) sum += (double)x[r * I + i] * (double)w[o * I + i];
+            ok = near(sum, y[r * O + o]);
+        }
+    for (int64_t r = 0; r < R && ok; r += 7)
+        for (int64_t i = 0; i < I && ok; i += 3) {
+            double sum = add;
+            for (int64_t o = 0; o < O; o++) sum += (double)dy[r * O + o] * (double)w[o * I + i];
+            ok = near(sum, dx[r * I + i]);
+        }
+    for (int64_t o = 0; o < O && ok; o += 5)
+        for (int64_t i = 0; i < I && ok; i += 3) {
+            double sum = add;
+            for (int64_t r = 0; r < R; r++) sum += (double)dy[r * O + o] * (double)x[r * I + i];
+            ok = near(sum, dw[o * I + i]);
+        }
+    return ok;
+}
+
+ft_status ft_bf16_check(ft_err *e)
+{
+    static const int64_t shapes[][3] = { { 1, 64, 64 }, { 45, 97, 70 }, { 131, 192, 129 } };
+    ft_status s = FT_OK;
+
+    for (size_t k = 0; k < sizeof shapes / sizeof *shapes && !s; k++) {
+        ft_bf16_map m = { .R = shapes[k][0], .O = shapes[k][1], .I = shapes[k][2] };
+        const size_t numbers = sizeof(float) * (size_t)(2 * (m.R * m.I + m.O * m.I + m.R * m.O) + m.O);
+        s = ft_bf16_prepare(&m, e);
+        if (s) return s;
+        const size_t bytes = ft_bf16_work(&m, 1);
+        float *x = ft_block_alloc(numbers);
+        m.work = ft_block_alloc(bytes);
+        if (!x || !m.work) s = ft_fail_mem(e, numbers + bytes);
+        for (int add = 0; add < 2 && !s; add++)
+            if (!right(&m, x, add))
+                s = ft_fail(e, FT_EUSAGE, "%s computes wrong bf16 products on this processor (%lldx%lldx%lld)",
+                            ft_product_active(NULL)->name, (long long)m.R, (long long)m.O, (long long)m.I);
+        ft_block_free(x, numbers);
+        ft_block_free(m.work, bytes);
+    }
+    return s;
+}

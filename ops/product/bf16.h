@@ -1,0 +1,54 @@
+/* ops/product/bf16.h - products of weights whose operands are rounded to bf16, sums and results in float32.
+ *
+ * Everything is cut into panels of a few fixed sizes, so that a new number of rows needs no new primitive of the
+ * library; rows that a panel has too many are zeros. No
+ * sum is split by the number of threads.
+ *
+ * A weight in the library's layout is kept as long as ft_weights_count stands still (evaluation, several
+ * micro-batches of an update); where there is no room to keep it, it is laid out into the workspace each time.
+ */
+#ifndef FT_OPS_PRODUCT_BF16_H
+#define FT_OPS_PRODUCT_BF16_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/err.h"
+
+/* Rounding into the layouts that panels read; one set for each instruction set. ld counts elements. */
+typedef struct ft_bf16_layouts {
+    /* to (rows,wide) = x (R,C), zeros beyond */
+    void (*rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t rows, int64_t wide, uint16_t *to);
+    /* One block of 64 columns: to (K/2, 64, 2) = x (R,C), C <= 64, zeros beyond. */
+    void (*pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
+    /* The same of x (C,R) turned. */
+    void (*turned_pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
+    /* to (C, n) = x (R,C) turned, zeros beyond R; n is a multiple of 32, wide the distance of its rows */
+    void (*turned_rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to);
+} ft_bf16_layouts;
+
+/* A map of R rows: y (R,O) = x (R,I) w (O,I)^T + bias (O). */
+typedef struct ft_bf16_map {
+    int64_t R, O, I;
+    const float *w;
+    uint64_t weight; /* ft_tensor.weight; 0: w is not kept in another layout */
+    void *work;      /* ft_bf16_work bytes, 64-byte aligned */
+} ft_bf16_map;
+
+/* Whether products of this size are worth rounding; a head's few outputs are not. */
+int ft_bf16_fits(int64_t O, int64_t I);
+/* Make what the three products below need, once for each (O,I), whatever the number of rows. */
+ft_status ft_bf16_prepare(const ft_bf16_map *m, ft_err *e);
+size_t ft_bf16_work(const ft_bf16_map *m, int backward);
+
+void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, float *y);
+void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx); /* dx (R,I) [+]= dy w */
+void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int add,
+                    float *dw); /* dw (O,I) [+]= dy^T x */
+
+/* Give back all kept layouts. */
+void ft_bf16_forget(void);
+/* Compare with plain products on awkward shapes. */
+ft_status ft_bf16_check(ft_err *e);
+
+#endif
