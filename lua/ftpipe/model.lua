@@ -201,11 +201,14 @@ function model:copy()
    return twin
 end
 
---- One dropout rate everywhere, or (nil) the rates of the configuration.
+--- One dropout rate everywhere, or (nil) the rates of the configuration; none in an encoder that stands still, whose
+-- features are the same whether they are cached or computed again.
 ---@param p number?
-function model:set_dropout(p)
+---@param still boolean? the encoder is frozen
+function model:set_dropout(p, still)
    local own, head = self.unit.dimensions(self.config), self.config.classifier_dropout
-   self.dims.dropout, self.dims.attention_dropout = p or own.dropout, p or own.attention_dropout
+   local encoder = still and 0 or p
+   self.dims.dropout, self.dims.attention_dropout = encoder or own.dropout, encoder or own.attention_dropout
    self.c.dropout = p or head ~= json.null and head or own.dropout
 end
 

@@ -131,8 +131,9 @@ local function end_stage(self)
    if self.mode ~= "none" and at then
       local whole = not self.total or at.step >= self.total
       local done = at.step - self.start
-      local parts = { whole and ("%s: %d %s in %s"):format(self.name, done, done == 1 and self.unit:gsub("s$", "")
-         or self.unit, progress.duration(now - self.began)) or ("%s: %d of %d %s"):format(self.name, at.step, self.total, self.unit) }
+      local unit = done == 1 and self.unit:gsub("s$", "") or self.unit
+      local parts = { whole and ("%s: %d %s in %s"):format(self.name, done, unit, progress.duration(now - self.began))
+         or ("%s: %d of %d %s"):format(self.name, at.step, self.total, self.unit) }
       if self.loss then parts[2] = ("loss %.4f"):format(self.loss) end
       self.write(table.concat(parts, ", ") .. "\n")
    end

@@ -11,6 +11,7 @@ local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
+local nn = require "ftpipe.nn"
 
 local training = {}
 training.TOKENS = 4096       -- tokens of one micro-batch, unless asked otherwise
@@ -111,7 +112,20 @@ function update_methods:backward(loss)
    graph.backward(loss, 1 / self.count)
 end
 
---- Tell which number broke: a parameter, or (if they are all finite) the data.
+-- The parameter with the largest value, and that value.
+local function largest(models)
+   local name, most = nil, 0
+   for _, model in ipairs(models) do
+      for _, p in ipairs(model:parameters()) do
+         graph.begin "eval"
+         local value = nn.max(nn.abs(p)):tensor():table()[1]
+         if value > most then name, most = p:name(), value end
+      end
+   end
+   return name, most
+end
+
+--- Tell which number broke: a parameter that is not finite, or the largest one, from which a layer overflowed.
 function context:fail_numeric(update)
    for _, model in ipairs(self.models) do
       local name = model:nonfinite("value")
@@ -120,8 +134,9 @@ function context:fail_numeric(update)
             :format(update.index, name), "a smaller learning rate or clipping may help")
       end
    end
-   failure.raise("numeric", ("update %d: the loss is not finite (NaN or infinite), though all parameters are; "
-      .. "the loss function or a layer overflows"):format(update.index), "a smaller learning rate or clipping may help")
+   local name, value = largest(self.models)
+   failure.raise("numeric", ("update %d: the loss is not finite (NaN or infinite); all parameters are finite, the largest "
+      .. "value is %.3g in '%s'"):format(update.index, value, name or "none"), "a smaller learning rate or clipping may help")
 end
 
 --- Iterate over updates of `batch` examples for `epochs` epochs, shuffled anew in each. opts: batch, epochs,

@@ -1,8 +1,7 @@
 /* ops/product/bf16.h - products of weights whose operands are rounded to bf16, sums and results in float32.
  *
  * Everything is cut into panels of a few fixed sizes, so that a new number of rows needs no new primitive of the
- * library; rows that a panel has too many are zeros. No
- * sum is split by the number of threads.
+ * library; rows that a panel has too many are zeros. No sum is split by the number of threads.
  *
  * A weight in the library's layout is kept as long as ft_weights_count stands still (evaluation, several
  * micro-batches of an update); where there is no room to keep it, it is laid out into the workspace each time.

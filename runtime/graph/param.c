@@ -136,12 +136,24 @@ ft_status ft_params_set_trainable(ft_params *ps, const char *glob, int trainable
     return FT_OK;
 }
 
+/* The sum of squares is quick and decides nearly always; where it is not finite, large values may have overflowed it. */
+static int all_finite(const ft_tensor *t)
+{
+    const int64_t n = ft_shape_count(&t->shape);
+    const float *x = t->data;
+
+    if (isfinite(ft_op_active()->square_sum(x, n))) return 1;
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(x[i])) return 0;
+    return 1;
+}
+
 const ft_param *ft_params_nonfinite(const ft_params *ps, int what)
 {
     for (size_t i = 0; i < ps->n; i++) {
         const ft_param *p = ps->items[i];
         const ft_tensor *t = what ? (p->has_grad ? p->grad : NULL) : p->value;
-        if (t && !isfinite(ft_op_active()->square_sum(t->data, ft_shape_count(&t->shape)))) return p;
+        if (t && !all_finite(t)) return p;
     }
     return NULL;
 }

@@ -84,7 +84,7 @@ model_refused "misshapen weights" "wrong shape: encoder.layer.0.intermediate.den
 broken; sed 's/"num_hidden_layers":2/"num_hidden_layers":3/' "$work/encoder/config.json" > "$work/broken/config.json"
 model_refused "missing weights" "missing: encoder.layer.2."
 
-with "a learning rate that breaks stage two" "update 2: the loss is not finite because parameter 'encoder." --set lr=1e30
+with "a learning rate that breaks stage two" "all parameters are finite, the largest value is 3." --set lr=1e30
 with "a learning rate that breaks stage one" "the loss is not finite because parameter 'head." --set head_lr=1e30
 echo x > "$work/file"
 below_a_file() {   # also root cannot write there
@@ -163,6 +163,8 @@ echo 'return require "ftpipe.core.fs"' > "$work/p.lua"
 pipeline "no internal modules" "is internal"
 printf 'local ft = require "ftpipe"\nft.read { form = "x" }\n' > "$work/p.lua"
 pipeline "option of a step" "p.lua:2: read has no option 'form'; did you mean 'from'?"
+printf 'local ft = require "ftpipe"\nft.raed { from = "x" }\n' > "$work/p.lua"
+pipeline "misspelt step" "p.lua:2: ft.raed does not exist; did you mean ft.read?"
 echo 'return 1' > "$work/p.lua"
 pipeline "no pipeline" "must end with"
 echo "$passed passed, $failed failed"

@@ -422,6 +422,32 @@ check.test("steady_updates_of_varying_length_take_no_new_tensor_memory", functio
    check.equal(new, 0, "new blocks")
 end)
 
+check.test("a_frozen_encoder_trains_the_same_head_with_and_without_cached_features", function()
+   local data = split(24)
+   local function losses(budget)
+      local before = features.BUDGET
+      features.BUDGET = budget
+      local ok, _, _, entries = pcall(train, fresh(), { train = data }, { freeze = { "loaded" } })
+      features.BUDGET = before
+      check.is_true(ok, "training")
+      local out = {}
+      for i, entry in ipairs(entries) do out[i] = entry.loss end
+      return out
+   end
+   local cached, again = losses(2 << 30), losses(0)
+   check.equal(#again, #cached)
+   for i = 1, #cached do check.near(again[i], cached[i], 1e-6 * math.abs(cached[i])) end
+end)
+
+check.test("only_infinities_and_nan_are_not_finite", function()
+   local m = fresh()
+   local t = m:parameters()[1]:tensor()
+   t:fill(1e30)
+   check.equal(m:nonfinite "value", nil)
+   t:fill(math.huge)
+   check.equal(m:nonfinite "value", m:parameters()[1]:name())
+end)
+
 -- ==== Model directories ====
 
 check.test("a_saved_model_loads_with_equal_logits_and_labels", function()

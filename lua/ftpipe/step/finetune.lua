@@ -112,7 +112,7 @@ function step.run(ctx, inputs, given)
    ctx:compute_in(params.precision)
    ctx:settled(params)
    if params.freeze then model:freeze(params.freeze) end
-   model:set_dropout(params.dropout)      -- nil: not what the step before used
+   model:set_dropout(params.dropout, model:frozen_stages() > 0)      -- nil: not what the step before used
    ctx:card(model)
    local cached = cache(ctx, model, data.train)
    local cached_valid = cached and cache(ctx, model, data.valid)
