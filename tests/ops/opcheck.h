@@ -46,6 +46,8 @@ void oc_backward(const oc_case *k, const ft_tensor *d_out, ft_tensor *d_in[FT_OP
 /* infer must fail with this status, and its message must hold the op's name and both texts (NULL: none). */
 void oc_fails(const oc_case *k, ft_status want, const char *text, const char *other);
 
+/* A tensor of unset values. */
+ft_tensor *oc_new(ft_dtype dtype, ft_shape shape);
 /* Normal numbers; uniform numbers in [low, high); integers in [0, below); all by seed. */
 ft_tensor *oc_random(ft_shape shape, uint64_t seed);
 ft_tensor *oc_uniform(ft_shape shape, uint64_t seed, double low, double high);
