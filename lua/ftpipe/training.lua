@@ -190,7 +190,8 @@ end
 
 function context:record(update, seconds)
    local entry = { step = update.index, stage = self.step, epoch = update.epoch, loss = update.loss_sum / update.count,
-      learning_rate = update.lr, gradient_norm = update.grad_norm, tokens_per_second = update.tokens / math.max(seconds, 1e-9) }
+      learning_rate = update.lr, gradient_norm = update.grad_norm, tokens = update.tokens,
+      tokens_per_second = update.tokens / math.max(seconds, 1e-9) }
    if self.log then
       failure.try("system", self.log:write(json.encode(entry) .. "\n"))
       local now = sys.now()

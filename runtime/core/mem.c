@@ -3,11 +3,13 @@
  * Every small block carries a 16-byte header with its size. Tensor blocks carry
  * none: the caller knows the size, and a header would spoil their alignment.
  * Kept tensor blocks are chained through their own first bytes, one chain per
- * size class; classes are powers of two divided in eighths, so at most one
- * eighth of a block is wasted.
+ * size class; classes are powers of two divided in eighths. A block of up to twice
+ * the size serves where none of the class is kept, so that batches of ever new sizes
+ * do not each keep blocks of their own; what a block truly holds, malloc knows.
  */
 #include "core/mem.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -16,6 +18,7 @@
 #define HEADER 16
 #define ALIGN 64
 #define CLASSES 512
+#define LARGER 8 /* classes up to twice as large */
 
 static atomic_size_t live, peak, kept, limit;
 static atomic_uint_fast64_t system_calls, fail_at;
@@ -144,6 +147,39 @@ static size_t class_of(size_t size, size_t *bytes)
     return index + eighths;
 }
 
+/* The inverse of class_of. */
+static size_t bytes_of(size_t k)
+{
+    if (k < 8) return k * ALIGN;
+    const size_t top = (size_t)(ALIGN * 8) << (k - 8) / 8;
+    return top + (k - 8) % 8 * (top / 8);
+}
+
+/* The largest class that a block serves wholly. */
+static size_t class_within(void *p)
+{
+    size_t bytes;
+    const size_t real = malloc_usable_size(p), k = class_of(real, &bytes);
+
+    return bytes > real ? k - 1 : k;
+}
+
+/* A kept block of class k or of one up to twice as large, the smallest there is; NULL if none. */
+static void *take_kept(size_t k)
+{
+    void *p = NULL;
+
+    pthread_mutex_lock(&lock);
+    for (size_t i = k; !p && i <= k + LARGER && i < CLASSES; i++) {
+        p = chain[i];
+        if (!p) continue;
+        memcpy(&chain[i], p, sizeof(void *));
+        atomic_fetch_sub(&kept, bytes_of(i));
+    }
+    pthread_mutex_unlock(&lock);
+    return p;
+}
+
 void *ft_block_alloc(size_t size)
 {
     size_t bytes;
@@ -152,13 +188,7 @@ void *ft_block_alloc(size_t size)
     const size_t k = class_of(size, &bytes);
     if (!count_up(bytes)) return NULL;
 
-    pthread_mutex_lock(&lock);
-    void *p = chain[k];
-    if (p) {
-        memcpy(&chain[k], p, sizeof(void *));
-        atomic_fetch_sub(&kept, bytes);
-    }
-    pthread_mutex_unlock(&lock);
+    void *p = take_kept(k);
     if (p) return p;
 
     const size_t cap = atomic_load(&limit);
@@ -178,12 +208,13 @@ void ft_block_free(void *p, size_t size)
     size_t bytes;
 
     if (!p) return;
-    const size_t k = class_of(size, &bytes);
+    (void)class_of(size, &bytes);
     count_down(bytes);
+    const size_t k = class_within(p);
     pthread_mutex_lock(&lock);
     memcpy(p, &chain[k], sizeof(void *));
     chain[k] = p;
-    atomic_fetch_add(&kept, bytes);
+    atomic_fetch_add(&kept, bytes_of(k));
     pthread_mutex_unlock(&lock);
 }
 
