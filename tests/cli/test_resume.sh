@@ -22,11 +22,16 @@ lines() { if [ -f "$1" ]; then wc -l < "$1"; else echo 0; fi; }
 kill_after() { # kill_after OUT LINES SIGNAL [options]: end the job when its log has that many lines; gives its exit code
     at_out=$1 at_lines=$2 signal=$3
     shift 3
-    begin "$at_out" "$@" 2> "$work/message" > /dev/null &
-    pid=$!
-    while [ "$(lines "$at_out/log.jsonl")" -lt "$at_lines" ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
-    kill "-$signal" $pid 2>/dev/null
-    wait $pid
+    for try in 1 2 3 4 5; do   # a busy machine may look at the log too late: the job is over, and begins again
+        begin "$at_out" "$@" 2> "$work/message" > /dev/null &
+        pid=$!
+        while [ "$(lines "$at_out/log.jsonl")" -lt "$at_lines" ] && kill -0 $pid 2>/dev/null; do sleep 0.005; done
+        kill "-$signal" $pid 2>/dev/null
+        wait $pid
+        code=$?
+        [ $code -eq 0 ] && [ $try -lt 5 ] || return $code
+        rm -rf "$at_out"
+    done
 }
 same() { cmp -s "$work/whole/model/model.safetensors" "$1/model/model.safetensors" &&
     cmp -s "$work/whole/predictions.csv" "$1/predictions.csv" && cmp -s "$work/whole/metrics.json" "$1/metrics.json" &&
