@@ -1,0 +1,37 @@
+-- tests/cli/predict_memory.lua MODEL DIR - prediction streams: twenty times the rows, at most 8 MiB more at the peak.
+
+local host = require "ftpipe.core.host"
+local fs = require "ftpipe.core.fs"
+local sys = require "ftpipe.core.sys"
+local predict = require "ftpipe.predict"
+
+local dir = arg[2]
+
+local function rows(n)
+   local lines = {}
+   for i = 1, n do lines[i] = ("row %d was %s"):format(i, (i % 3 == 0 and "dreadful " or "superb "):rep(1 + i % 7)) end
+   local path = ("%s/rows%d.txt"):format(dir, n)
+   assert(fs.write(path, table.concat(lines, "\n") .. "\n"))
+   return path
+end
+
+local predictor = predict.open(arg[1])
+
+-- Peak resident bytes after predicting n rows.
+local function peak_after(n)
+   local path = rows(n)
+   host.collectgarbage()
+   local total = predictor:stream { input = path, output = dir .. "/out.csv" }
+   assert(total.rows == n, "all rows are answered")
+   return sys.memory().resident
+end
+
+peak_after(40)
+local few = peak_after(2000)
+rows(40000)               -- making the file is not what is measured
+local before = sys.memory().resident
+local many = peak_after(40000)
+local growth = many - math.max(few, before)
+sys.out(("2,000 rows: %.1f MiB, 40,000 rows: %.1f MiB\n"):format(few / 2 ^ 20, many / 2 ^ 20))
+assert(growth < 8 << 20, ("grew by %.1f MiB"):format(growth / 2 ^ 20))
+return 0
