@@ -47,6 +47,32 @@ for at in 1 7 20 26 40 50; do
     check "killed at line $at: no partial file left" no_parts "$work/killed$at"
 done
 
+# Killed while the scores are computed and the results written: what stands at a final path is whole.
+last=$(lines "$work/whole/log.jsonl")
+whole_or_absent() { [ ! -e "$1/metrics.json" ] || same "$1"; }
+for pause in 0 0.02 0.05 0.08 0.11 0.14; do
+    begin "$work/late$pause" > /dev/null 2>&1 &
+    pid=$!
+    while [ "$(lines "$work/late$pause/log.jsonl")" -lt "$last" ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
+    sleep $pause
+    kill -KILL $pid 2> /dev/null
+    wait $pid 2> /dev/null
+    check "killed $pause s after the last update: results are whole or absent" whole_or_absent "$work/late$pause"
+    job "$work/late$pause" > /dev/null 2>&1
+    check "killed $pause s after the last update: same bits after going on" same "$work/late$pause"
+done
+
+# Two at once: the second is refused, and the first is not disturbed.
+begin "$work/busy" > /dev/null 2>&1 &
+pid=$!
+while [ "$(lines "$work/busy/log.jsonl")" -lt 3 ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
+kill -STOP $pid
+job "$work/busy" > /dev/null 2> "$work/message"
+check "a second process is refused" grep -q "another ftpipe is working in" "$work/message"
+kill -CONT $pid
+wait $pid
+check "and the first ends as if alone" same "$work/busy"
+
 kill_after "$work/stopped" 30 INT
 code=$?
 check "Ctrl-C ends with 130" test $code -eq 130
