@@ -8,7 +8,7 @@
 #   make test-real MODEL=DIR DATA=DIR      tests on a published model and a public data set
 #   make fuzz [FUZZ_SECONDS=60] [FUZZ=name]      every fuzz target, or one, for that long
 #   make bench               speed of training and evaluation, as a table
-#   make check               format, lint, floors, vectorisation of hot loops
+#   make check               format, lint, floors, vectorisation of hot loops (make floors: the include rules alone)
 #   make format              rewrite the C files in the house format
 #   make install [PREFIX=/usr/local] [DESTDIR=]
 #   make clean
@@ -43,7 +43,7 @@ LDFLAGS ?=
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SUFFIXES:
-.PHONY: all lib demo test test-slow test-real fuzz fuzz-run bench check format install clean help
+.PHONY: all lib demo test test-slow test-real fuzz fuzz-run bench check floors format install clean help
 
 MAKEFLAGS += -r --no-print-directory
 
@@ -246,6 +246,9 @@ c_files = $(foreach d,runtime ops tests,$(call below,$(d),%.c %.h))
 
 check:
 	@HOT_FLAGS='$(common) -O3 $(kernel_maths) $(isa_$(lastword $(isas)))' sh tests/check/run.sh
+
+floors:
+	@sh tests/check/floors.sh .
 
 format:
 	clang-format -i $(c_files)

@@ -226,6 +226,15 @@ local function sweep(out)
    for _, name in ipairs { "log.jsonl", "rejected.csv" } do fs.remove(out .. "/" .. name) end
 end
 
+-- Files whose writing was cut off by a kill; the lock is held, so nobody is writing them now.
+local function sweep_parts(dir)
+   for _, name in ipairs(fs.list(dir) or {}) do
+      local path = dir .. "/" .. name
+      if name:find "%.part%-%d+$" then fs.remove(path)
+      elseif name == ".run" or dir:find "/%.run$" and fs.stat(path) == "directory" then sweep_parts(path) end
+   end
+end
+
 local function begin(plan, options)
    local digest, computes = plan:digest(), fingerprint()
    local out, resumes = choose(plan, digest, options.out)
@@ -235,6 +244,7 @@ local function begin(plan, options)
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock, artifacts = {},
       readers = {}, settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest }, run_meta)
+   sweep_parts(out)
    if not resumes then
       sweep(out)
    elseif options.progress then

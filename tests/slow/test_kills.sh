@@ -1,0 +1,39 @@
+#!/bin/sh
+# tests/slow/test_kills.sh - the main job killed at 60 random instants, some of them several times: always the same bits.
+set -u
+export GOMP_SPINCOUNT=5000
+
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$FTPIPE" lua tests/demo/make.lua "$work" 240
+begin() {
+    exec "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/reviews.csv" \
+        --set head_epochs=3 --set epochs=3 --set lr=2e-3 --checkpoint 0 --out "$1" > /dev/null 2> "$work/message"
+}
+same() { cmp -s "$work/whole/model/model.safetensors" "$1/model/model.safetensors" &&
+    cmp -s "$work/whole/predictions.csv" "$1/predictions.csv" && cmp -s "$work/whole/metrics.json" "$1/metrics.json" &&
+    [ -z "$(find "$1" -name '*.part*')" ]; }
+
+start=$(date +%s%N)
+(begin "$work/whole")
+took=$((($(date +%s%N) - start) / 1000000))
+for n in $(seq 60); do
+    out=$work/run$n
+    for again in $(seq $((n % 3 + 1))); do
+        (begin "$out") &
+        pid=$!
+        # any instant of the job: a linear congruence of the run's number spreads them evenly
+        ms=$(((n * 7919 + again * 104729) % took))
+        sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
+        kill -KILL $pid 2> /dev/null
+        wait $pid 2> /dev/null
+        [ ! -e "$out/metrics.json" ] || break
+    done
+    [ -e "$out/metrics.json" ] || (begin "$out")
+    if same "$out"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED run $n:"; cat "$work/message"
+        find "$out" -type f; fi
+    rm -rf "$out"
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
