@@ -15,6 +15,8 @@ same() { cmp -s "$work/whole/model/model.safetensors" "$1/model/model.safetensor
     cmp -s "$work/whole/predictions.csv" "$1/predictions.csv" && cmp -s "$work/whole/metrics.json" "$1/metrics.json" &&
     [ -z "$(find "$1" -name '*.part*')" ]; }
 
+over() { grep -q '"done":true' "$1/.run/state.json" 2> /dev/null; }
+
 start=$(date +%s%N)
 (begin "$work/whole")
 took=$((($(date +%s%N) - start) / 1000000))
@@ -28,11 +30,11 @@ for n in $(seq 60); do
         sleep "$(printf '%d.%03d' $((ms / 1000)) $((ms % 1000)))"
         kill -KILL $pid 2> /dev/null
         wait $pid 2> /dev/null
-        [ ! -e "$out/metrics.json" ] || break
+        ! over "$out" || break
     done
-    [ -e "$out/metrics.json" ] || (begin "$out")
+    over "$out" || (begin "$out")
     if same "$out"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED run $n:"; cat "$work/message"
-        find "$out" -type f; fi
+        find "$out" -type f | sed "s|.*/run|run|" | tr "\n" " "; for x in model/model.safetensors predictions.csv metrics.json log.jsonl; do cmp "$work/whole/$x" "$out/$x"; done; fi
     rm -rf "$out"
 done
 echo "$passed passed, $failed failed"
