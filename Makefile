@@ -4,7 +4,7 @@
 #   make lib                 only the archive that the program and the tests link
 #   make demo                both stages on the built-in model and data, in about a minute
 #   make test [ONLY=text]    unit tests, Lua tests and tests of the command line; or those with that in their path
-#   make test-slow           training tests that take minutes
+#   make test-slow           tests that take minutes: kills at random instants
 #   make test-real MODEL=DIR DATA=DIR      tests on a published model and a public data set
 #   make fuzz [FUZZ_SECONDS=60] [FUZZ=name]      every fuzz target, or one, for that long
 #   make bench               speed of training and evaluation, as a table
