@@ -96,6 +96,17 @@ function predictor:json(text, p)
    return ('{"text":%s,%s}'):format(json.encode(text), json_additions(self, p, {}))
 end
 
+-- Standard output took no more. Where its reader has gone, the next flush ends the program as a closed pipe ends others;
+-- all else is for the caller to tell.
+local function flush_to_nobody()
+   sys.out "\n"
+   sys.err ""
+end
+
+local function cannot_write(path, message)
+   return ("cannot write %s: %s"):format(path, message:match ": ([^:]+)$" or message)
+end
+
 local sinks = {}
 local sink_meta = { __close = function(sink) sink:abandon() end }
 
@@ -122,7 +133,9 @@ local function tabular_sink(self, path, format, source)
          values[n + 1], values[n + 2] = self:best(p)
          values[n + 2] = number(values[n + 2])
          for k, x in ipairs(p) do values[n + 2 + k] = number(x) end
-         return writer:row(table.unpack(values, 1, n + 2 + #p))
+         local ok, message = writer:row(table.unpack(values, 1, n + 2 + #p))
+         if not ok and not path then flush_to_nobody() end
+         return ok, message
       end,
       commit = function() return writer:commit() end,
       abandon = function() local _ <close> = writer end,      -- a writer that was not committed leaves nothing
@@ -135,7 +148,7 @@ function sinks.jsonl(self, path, _, source)
    local file, message
    if path then
       file, message = fs.append(part, 0)
-      if not file then failure.raise("usage", (message:gsub("%.part%-%d+", ""))) end
+      if not file then failure.raise("usage", cannot_write(path, message)) end
    end
    local function abandon()
       if file then
@@ -148,15 +161,18 @@ function sinks.jsonl(self, path, _, source)
       row = function(_, row, p)
          local body, taken = source.object(row)
          local line = ("%s%s%s}\n"):format(body, body:find "^{%s*$" and "" or ",", json_additions(self, p, taken))
-         if file then return file:write(line) end
-         sys.out(line)
-         return true
+         if not file then
+            sys.out(line)
+            return true
+         end
+         local ok, problem = file:write(line)
+         return ok, problem and cannot_write(path, problem)
       end,
       commit = function()
          if not file then return true end
          local ok, problem = file:flush()
          if ok then ok, problem = fs.rename(part, path) end
-         if not ok then return nil, problem end
+         if not ok then return nil, cannot_write(path, problem) end
          file:close()
          file = nil
          return true
@@ -168,12 +184,16 @@ end
 local extensions = { csv = "csv", tsv = "tsv", tab = "tsv", jsonl = "jsonl", ndjson = "jsonl" }
 local natural = { csv = "csv", tsv = "tsv", jsonl = "jsonl", json = "jsonl", lines = "csv" }
 
+local function format_of_name(path)
+   local extension = path:match "%.([^./]+)$"
+   return extension and extensions[extension:lower()]
+end
+
 -- The format of the output: --json, else the extension of its path, else what the input is.
 local function output_format(opts, source)
    if opts.json then return "jsonl" end
    if not opts.output then return natural[source.format] end
-   local extension = opts.output:match "%.([^./]+)$"
-   local format = extension and extensions[extension:lower()]
+   local format = format_of_name(opts.output)
    if not format then
       failure.raise("usage", ("%s: the output's format is not known by its name"):format(opts.output),
          "end it with .csv, .tsv or .jsonl, or give --json")
@@ -221,16 +241,20 @@ local function tabular_source(self, reader, path, opts)
    end
    local n_text = #wanted
    for i, name in ipairs(columns) do wanted[n_text + i] = name ~= "" and name or tostring(i) end
+   local function read()
+      local row = table.pack(reader:next(wanted))
+      if row[1] == nil then return nil end
+      if not row[1] then fail(row[2], row[2]:find("no column", 1, true) and not opts.text and TEXT_HINT or nil) end
+      return { text = self:join { table.unpack(row, 2, n_text + 1) },
+         cells = table.move(row, n_text + 2, row.n, 1, {}) }
+   end
+   local first = read()      -- before anything is written: a column that is missing shows here
    return {
       format = reader:format(), columns = columns,
       next = function()
-         local row = table.pack(reader:next(wanted))
-         if row[1] == nil then return nil end
-         if not row[1] then
-            fail(row[2], row[2]:find("no column", 1, true) and not opts.text and TEXT_HINT or nil)
-         end
-         return { text = self:join { table.unpack(row, 2, n_text + 1) },
-            cells = table.move(row, n_text + 2, row.n, 1, {}) }
+         local row = first
+         if row then first = nil else row = read() end
+         return row
       end,
       cells = function(row) return row.cells end,
       object = function(row) return begin_object(columns, row.cells) end,
@@ -271,8 +295,8 @@ local function object_text(self, columns, object, where)
       if value == nil then
          local keys = keys_of(object)
          local near = sys.nearest(column, keys)
-         fail(("%s: no column '%s'%s"):format(where, column, near and ("; did you mean '%s'?"):format(near)
-            or ("; there: " .. table.concat(keys, ", "))), TEXT_HINT)
+         fail(("%s: no column '%s'; %s"):format(where, column, near and ("did you mean '%s'?"):format(near)
+            or #keys > 0 and "there: " .. table.concat(keys, ", ") or "the object is empty"), TEXT_HINT)
       end
       parts[i] = cell_text(value)
    end
@@ -393,6 +417,7 @@ local function open_source(self, path, opts)
    local name = path == "-" and "standard input" or path
    if path == "-" and not opts.format then return sniffed_source(self, open "lines", name, opts) end
    local format = opts.format
+   if not format and format_of_name(path) == "jsonl" then format = "jsonl" end      -- opened once: it may be a pipe
    if not format then
       local reader = open()
       format = reader:format()
@@ -429,6 +454,9 @@ end
 ---@param opts ftpipe.predict_options
 ---@return { rows: integer, cut: integer }
 function predictor:stream(opts)
+   if opts.output and fs.stat(opts.output) == "directory" then
+      failure.raise("usage", cannot_write(opts.output, "it is a directory"))
+   end
    local source = open_source(self, opts.input, opts)
    local format = output_format(opts, source)
    local sink <close> = setmetatable(sinks[format](self, opts.output, format, source), sink_meta)

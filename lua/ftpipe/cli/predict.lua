@@ -39,6 +39,9 @@ local function check(opts, positional)
    for _, name in ipairs { "output", "format", "text", "batch_rows" } do
       if opts[name] and not opts.input then fail(("--%s goes with --input"):format(name:gsub("_", "-"))) end
    end
+   for _, name in ipairs { "input", "output", "text" } do
+      if opts[name] and not opts[name]:find "[^,]" then fail(("--%s is empty"):format(name)) end
+   end
    for i = 2, #positional do
       if not utf8.len(positional[i]) then fail(("text %d is not UTF-8"):format(i - 1)) end
    end
