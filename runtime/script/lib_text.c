@@ -6,6 +6,7 @@
 #include "data/tokens.h"
 #include "script/bind.h"
 #include "script/libs.h"
+#include "text/answer.h"
 #include "text/tokenizer.h"
 
 #define TOKENIZER "ft.tokenizer"
@@ -361,7 +362,49 @@ static const luaL_Reg tokens_methods[] = {
     { "digest", tokens_digest }, { "batch", tokens_batch }, { "close", tokens_close },   { NULL, NULL },
 };
 
-static const luaL_Reg functions[] = { { "load", text_load }, { "tokens", tokens_new }, { NULL, NULL } };
+/* ==== Answers ==== */
+
+static int protected_normal_form(lua_State *L)
+{
+    const ft_buf *b = lua_touserdata(L, 1);
+    lua_pushlstring(L, b->data ? b->data : "", b->len);
+    return 1;
+}
+
+/* text.normalise_answer(answer) -> its normal form: see text/answer.h; raises where it is not UTF-8 */
+static int normalise_answer(lua_State *L)
+{
+    ft_err e;
+    size_t n;
+    ft_buf b = { 0 };
+    const char *s = luaL_checklstring(L, 1, &n);
+
+    lua_pushcfunction(L, protected_normal_form);
+    lua_pushlightuserdata(L, &b);
+    if (ft_answer_normalise(s, n, &b, &e)) {
+        ft_buf_free(&b);
+        return ft_lua_raise(L, &e);
+    }
+    const int failed = lua_pcall(L, 1, 1, 0);
+    ft_buf_free(&b);
+    return failed ? lua_error(L) : 1;
+}
+
+/* text.cuts(s, i) -> whether a span that begins at byte i (from 1; #s + 1 is its end) would cut a character in two */
+static int cuts(lua_State *L)
+{
+    size_t n;
+    const char *s = luaL_checklstring(L, 1, &n);
+    const lua_Integer at = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, at >= 1 && at <= (lua_Integer)n + 1, 2, "no place in the text");
+    lua_pushboolean(L, ft_text_cuts(s, n, (size_t)at - 1));
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    { "load", text_load }, { "tokens", tokens_new }, { "normalise_answer", normalise_answer },
+    { "cuts", cuts },      { NULL, NULL },
+};
 
 int ft_open_text(lua_State *L)
 {

@@ -187,3 +187,54 @@ int ft_uc_lower(uint32_t cp, uint32_t out[2])
     out[0] = (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp);
     return 1;
 }
+
+/* ==== General categories ==== */
+
+bool ft_uc_is_alnum(uint32_t cp)
+{
+    switch (utf8proc_category((utf8proc_int32_t)cp)) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO: return true;
+    default: return false;
+    }
+}
+
+bool ft_uc_is_cased(uint32_t cp)
+{
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    if (c == UTF8PROC_CATEGORY_LU || c == UTF8PROC_CATEGORY_LL || c == UTF8PROC_CATEGORY_LT) return true;
+    if (cp >= 0x1F130 && cp <= 0x1F189) return (cp - 0x1F130) % 0x20 < 26; /* letters in boxes */
+    return cp == 0xAA || cp == 0xBA || utf8proc_tolower((utf8proc_int32_t)cp) != (utf8proc_int32_t)cp ||
+           utf8proc_toupper((utf8proc_int32_t)cp) != (utf8proc_int32_t)cp;
+}
+
+bool ft_uc_case_ignorable(uint32_t cp)
+{
+    static const uint32_t marks[] = { '\'', '.', ':', 0xB7, 0x387, 0x2018, 0x2019, 0x2024, 0x2027 };
+
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (cp == marks[i]) return true;
+    switch (utf8proc_category((utf8proc_int32_t)cp)) {
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_CF:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_SK: return true;
+    default: return false;
+    }
+}
+
+bool ft_uc_breaks(uint32_t before, uint32_t after, ft_uc_cluster *state)
+{
+    utf8proc_int32_t s = state->state;
+    const bool ends = utf8proc_grapheme_break_stateful((utf8proc_int32_t)before, (utf8proc_int32_t)after, &s);
+
+    state->state = s;
+    return ends;
+}

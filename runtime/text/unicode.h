@@ -6,6 +6,7 @@
 #ifndef FT_TEXT_UNICODE_H
 #define FT_TEXT_UNICODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -49,6 +50,23 @@ unsigned ft_uc_combining(uint32_t cp);
 
 /* Lower case without context (no final sigma); returns 1 or 2 code points in out. */
 int ft_uc_lower(uint32_t cp, uint32_t out[2]);
+
+/* Letters and numbers: the general categories L*, Nd, Nl and No. */
+bool ft_uc_is_alnum(uint32_t cp);
+
+/* A letter that has case; a character that does not count when a word's case is looked at (Unicode 15, section 3.13,
+ * by general category; of the punctuation only apostrophes, full stops, colons and middle dots). */
+bool ft_uc_is_cased(uint32_t cp);
+bool ft_uc_case_ignorable(uint32_t cp);
+
+/* What ft_uc_breaks remembers from pair to pair; begin with { 0 }. */
+typedef struct ft_uc_cluster {
+    int32_t state;
+} ft_uc_cluster;
+
+/* Whether a character as readers see it ends between two neighbouring code points (extended grapheme clusters). The
+ * pairs of a text are asked about in their order. */
+bool ft_uc_breaks(uint32_t before, uint32_t after, ft_uc_cluster *state);
 
 /* The recorded tables: see unicode_table.c. */
 extern const uint32_t ft_uc_run[], ft_uc_runs;
