@@ -96,8 +96,9 @@ local function load_parameter(source, p, names, used)
    p:loaded(true)
 end
 
--- The pooler may be absent (it is then new); everything else of the encoder must be there.
+-- The pooler may be absent (it is then new); everything else of the encoder must be there. Without a checkpoint all is new.
 local function load_encoder(self, source)
+   if not source.checkpoint then return {} end
    local names = source.unit.weights(source.dims)
    local missing, misshapen, used = {}, {}, {}
    for _, p in ipairs(self.list) do
@@ -120,8 +121,20 @@ local function load_encoder(self, source)
    return used
 end
 
+-- A head that is part of published checkpoints goes on from theirs, as far as it is there.
+local function load_head(self, source, used)
+   if not self.head_unit.continues or not source.checkpoint then return end
+   for _, p in ipairs(self.list) do
+      local name = p:name():find "^head%." and self.head_unit.weights[p:name()]
+      if name and load_parameter(source, p, { name }, used) == "missing" then
+         load_parameter(source, p, { (self.head_unit.aliases or {})[name] or name }, used)
+      end
+   end
+end
+
 local function dropped(source, used)
    local out = {}
+   if not source.checkpoint then return out end
    for _, name in ipairs(source.checkpoint:names()) do
       local bare = name:gsub("^" .. source.unit.prefix:gsub("%.", "%%."), "")
       if not used[name] and not source.unit.ignored(bare) then out[#out + 1] = name end
@@ -139,8 +152,10 @@ local function new(source, head_unit, opts, seed)
       tokenizer = source.tokenizer, options = opts, set = param.set() }, model)
    local pooled = head_unit.pools ~= nil
    self.pooling = pooled and opts.pool or "none"
-   self.encoder = source.unit.build(source.config, self.pooling == "pooler")
-   self.c = { hidden = dims.hidden, labels = #opts.labels, std = dims.std }
+   self.keeps_pooler = self.pooling == "pooler" or opts.keeps_pooler
+   self.encoder = source.unit.build(source.config, self.keeps_pooler)
+   self.c = { hidden = dims.hidden, labels = #opts.labels, std = dims.std, vocab = dims.vocab, eps = dims.eps,
+      activation = dims.activation }
    self:set_dropout(nil)
    self.head = head_unit.build(self.c)
    self.list = nn.bind(self.encoder, self.set, "encoder", seed)
@@ -150,15 +165,18 @@ local function new(source, head_unit, opts, seed)
    return self
 end
 
---- The encoder of `source` with a new, randomly initialised head.
----@param source table from model.open
----@param opts { head: table|string, labels: string[], pool: string? }
+--- The encoder of `source` with a new, randomly initialised head. A masked-LM head goes on from the checkpoint's, and
+-- leaves the pooler, which it does not read, as it is.
+---@param source table from model.open, model:source or model.blank
+---@param opts { head: table|string, labels: string[]?, pool: string? }
 ---@param seed integer
 ---@return ftpipe.model
 function model.replace_head(source, opts, seed)
    local unit = heads.find(opts.head)
-   local self = new(source, unit, { labels = opts.labels, pool = opts.pool or "pooler" }, seed)
+   local keeps = unit.continues and source.checkpoint and locate(source, "pooler.dense.weight") ~= nil
+   local self = new(source, unit, { labels = opts.labels or {}, pool = opts.pool or "pooler", keeps_pooler = keeps }, seed)
    local used = load_encoder(self, source)
+   load_head(self, source, used)
    self.dropped = dropped(source, used)
    return self
 end
@@ -169,6 +187,13 @@ function model.random(config, opts, seed)
    local unit = arch.find(config.model_type)
    return new({ unit = unit, config = config, dims = unit.dimensions(config) }, heads.find(opts.head),
       { labels = opts.labels, pool = opts.pool or "pooler" }, seed)
+end
+
+--- An encoder that does not exist yet: random weights of this configuration, for this tokeniser.
+---@param config table as in config.json
+function model.blank(config, tokenizer)
+   local unit = arch.find(config.model_type)
+   return { config = config, unit = unit, dims = unit.dimensions(config), tokenizer = tokenizer }
 end
 
 --- All parameters in their canonical order.
@@ -241,7 +266,7 @@ function model:forward(batch, done)
    local x = batch.features
    if (done or 0) < 1 then x = self.unit.forward(self.encoder, self.dims, batch) end
    if (done or 0) < 2 then x = pool(self, x, batch) end
-   return self.head_unit.forward(self.head, x, batch, self.c)
+   return self.head_unit.forward(self.head, x, batch, self.c, self.encoder)
 end
 model.__call = model.forward
 
@@ -321,12 +346,31 @@ local function export_tensors(self)
    return out
 end
 
+--- This model as the source of another: its weights as they are now, under their published names.
+function model:source()
+   local tensors = export_tensors(self)
+   local checkpoint = {}
+   function checkpoint.info(_, name)
+      local t = tensors[name]
+      if t then return t:dtype(), t:shape() end
+   end
+   function checkpoint.tensor(_, name) return tensors[name] end
+   function checkpoint.names()
+      local names = {}
+      for name in pairs(tensors) do names[#names + 1] = name end
+      return names
+   end
+   return { dir = "the model", config = self.config, unit = self.unit, dims = self.dims, tokenizer = self.tokenizer,
+      checkpoint = checkpoint }
+end
+
 local function export_config(self)
    local config = {}
    for k, v in pairs(self.config) do config[k] = v end
    for _, k in ipairs { "_name_or_path", "transformers_version" } do config[k] = nil end
    config.architectures = json.array { "Bert" .. (self.head_unit.architecture or "Model") }
-   config.id2label, config.label2id = {}, {}
+   config.id2label, config.label2id = nil, nil
+   if #self.options.labels > 0 then config.id2label, config.label2id = {}, {} end
    for i, label in ipairs(self.options.labels) do
       config.id2label[tostring(i - 1)] = label
       config.label2id[label] = i - 1

@@ -145,7 +145,7 @@ local function gather_inputs(run, step)
    return inputs, model
 end
 
-local function trains(step) return step.kind == "finetune" or step.kind == "lua" end
+local function trains(step) return step.unit.trains or step.kind == "lua" end
 
 local function run_step(run, step)
    local inputs, start = gather_inputs(run, step)

@@ -45,7 +45,8 @@ local function softmax(logits, first, n)
    return out
 end
 
-local function stop_if_asked()
+--- End here if the user has asked for it.
+function scoring.stop_if_asked()
    if sys.interrupted() > 0 then failure.raise("interrupted", "interrupted") end
 end
 
@@ -56,7 +57,7 @@ end
 function scoring.each(model, tokens, features, visit)
    local classes = #model.options.labels
    for _, index in ipairs(scoring.batches(tokens, TOKENS)) do
-      stop_if_asked()
+      scoring.stop_if_asked()
       graph.begin("eval")
       local batch = tokens:batch(index)
       local logits

@@ -75,7 +75,7 @@ end
 
 -- Let go of a batch's tensors now: the collector does not know how large they are.
 local function close(batch)
-   for _, key in ipairs { "tokens", "types", "positions", "labels", "features" } do
+   for _, key in ipairs { "tokens", "types", "positions", "labels", "features", "places" } do
       if batch[key] then batch[key]:close() end
    end
 end
@@ -91,15 +91,16 @@ function update_methods:batches()
       if not index then return nil end
       graph.begin("train", self.seed, self.index, self.context.precision)
       local batch = self.split.tokens:batch(index)
-      batch.examples, batch.labels = index, label_tensor(self.split, index)
+      batch.examples, batch.labels = index, self.split.labels and label_tensor(self.split, index)
       if self.features then batch.features = self.features:take(index) end
+      if self.prepare then self.prepare(batch, self) end
       self.tokens = self.tokens + batch.rows:tokens()
       last = batch
       return batch
    end
 end
 
---- Gradients of sum(loss) / rows of the whole update; loss has one value per row.
+--- Gradients of sum(loss) / rows of the whole update (or what `count` said); loss has one value per row.
 function update_methods:backward(loss)
    local shape = loss:shape()
    if #shape ~= 1 then
@@ -109,7 +110,7 @@ function update_methods:backward(loss)
    for _, x in ipairs(values:table()) do sum = sum + x end
    if sum ~= sum or sum == math.huge or sum == -math.huge then self.context:fail_numeric(self) end
    self.loss_sum = self.loss_sum + sum
-   graph.backward(loss, 1 / self.count)
+   if self.count > 0 then graph.backward(loss, 1 / self.count) end
 end
 
 -- The parameter with the largest value, and that value.
@@ -139,15 +140,16 @@ function context:fail_numeric(update)
       .. "value is %.3g in '%s'"):format(update.index, value, name or "none"), "a smaller learning rate or clipping may help")
 end
 
---- Iterate over updates of `batch` examples for `epochs` epochs, shuffled anew in each. opts: batch, epochs,
--- tokens_per_batch, features (cached, for frozen stages), model (whose weights checkpoints hold; found from the optimiser).
+--- Iterate over updates of `batch` examples for `epochs` epochs, shuffled anew in each. opts: batch, epochs, updates (the
+-- most of them, in the middle of an epoch too), tokens_per_batch, features (cached, for frozen stages), prepare(batch,
+-- update) to change a batch when it is made, count(update) for what losses are divided by, where it is not the rows.
 ---@return fun(): table|nil
 function context:updates(split, opts)
    local n, size = split.n, opts.batch or 32
    local epochs = opts.epochs or 1
    if n == 0 then failure.raise("data", "there are no training rows") end
    local per_epoch = math.ceil(n / size)
-   local total = per_epoch * epochs
+   local total = math.min(per_epoch * epochs, opts.updates or math.huge)
    local order, order_epoch, update
    self.total, self.per_epoch = total, per_epoch
    self.cursor = self:restore() or 0
@@ -183,13 +185,14 @@ function context:updates(split, opts)
       for i = first + 1, math.min(first + size, n) do examples[#examples + 1] = order[i] end
       update = setmetatable({ context = self, split = split, index = k, total = total, epoch = epoch, epochs = epochs,
          examples = examples, count = #examples, ends_epoch = k % per_epoch == 0, seed = self.seed, features = opts.features,
-         budget = opts.tokens_per_batch or training.TOKENS, tokens = 0, loss_sum = 0 }, update_methods)
+         prepare = opts.prepare, budget = opts.tokens_per_batch or training.TOKENS, tokens = 0, loss_sum = 0 }, update_methods)
+      if opts.count then update.count = opts.count(update) end
       return update
    end
 end
 
 function context:record(update, seconds)
-   local entry = { step = update.index, stage = self.step, epoch = update.epoch, loss = update.loss_sum / update.count,
+   local entry = { step = update.index, stage = self.step, epoch = update.epoch, loss = update.loss_sum / math.max(update.count, 1),
       learning_rate = update.lr, gradient_norm = update.grad_norm, tokens = update.tokens,
       tokens_per_second = update.tokens / math.max(seconds, 1e-9) }
    if self.log then
@@ -209,7 +212,7 @@ end
 
 --- Mean training loss of the epoch so far, the current update included.
 function context:training_loss(update)
-   return ((self.epoch_loss or 0) + update.loss_sum) / ((self.epoch_rows or 0) + update.count)
+   return ((self.epoch_loss or 0) + update.loss_sum) / math.max((self.epoch_rows or 0) + update.count, 1)
 end
 
 -- ==== The best weights ====

@@ -7,7 +7,8 @@
 
 void ft_tokens_free(ft_tokens *t)
 {
-    ft_free(t->ids);
+    if (!t->map.data) ft_free(t->ids);
+    ft_map_close(&t->map);
     ft_free(t->types);
     ft_free(t->offset);
     memset(t, 0, sizeof *t);
@@ -43,6 +44,7 @@ static ft_status reserve(ft_tokens *t, int64_t len, ft_err *e)
 
 ft_status ft_tokens_add(ft_tokens *t, const int32_t *ids, const int32_t *types, int64_t len, ft_err *e)
 {
+    if (t->map.data) return ft_fail(e, FT_ESTATE, "these tokens are those of a file: none can be added");
     if (t->n >= INT32_MAX - 1) return ft_fail(e, FT_EDATA, "more than 2^31 examples");
     const ft_status s = reserve(t, len, e);
     if (s) return s;
@@ -76,7 +78,10 @@ static void fill(const ft_tokens *t, const int32_t *index, int32_t n, const ft_t
         const int64_t from = t->offset[index[k]], len = t->offset[index[k] + 1] - from;
         const int32_t at = b->rows->offsets[k];
         memcpy(ids + at, t->ids + from, (size_t)len * sizeof *ids);
-        memcpy(types + at, t->types + from, (size_t)len * sizeof *types);
+        if (t->types)
+            memcpy(types + at, t->types + from, (size_t)len * sizeof *types);
+        else
+            memset(types + at, 0, (size_t)len * sizeof *types);
         for (int32_t p = 0; p < (int32_t)len; p++) positions[at + p] = p;
     }
 }

@@ -6,14 +6,16 @@
 #ifndef FT_DATA_TOKENS_H
 #define FT_DATA_TOKENS_H
 
+#include "core/fs.h"
 #include "tensor/ragged.h"
 #include "tensor/tensor.h"
 
 typedef struct ft_tokens {
-    int32_t *ids, *types; /* (total) */
+    int32_t *ids, *types; /* (total); types NULL: all are 0 */
     int64_t *offset;      /* (n+1) */
     int64_t n, total;
     int64_t cap_n, cap_total;
+    ft_map map; /* where ids lie if they are those of a file; nothing can be added then */
 } ft_tokens;
 
 void ft_tokens_free(ft_tokens *t); /* leaves t empty */

@@ -39,6 +39,8 @@ void ft_lua_push_shape(lua_State *L, const ft_shape *shape);
 #define FT_TENSOR "ft.tensor"
 #define FT_RAGGED "ft.ragged"
 #define FT_PARAM "ft.param"
+#define FT_TOKENIZER "ft.tokenizer"
+#define FT_TOKENS "ft.tokens"
 
 /* Option fields of the table at arg (0 or nil: the default). */
 double ft_lua_opt_number(lua_State *L, int arg, const char *field, double fallback);

@@ -53,6 +53,7 @@ static const luaL_Reg c_modules[] = {
     { "ftpipe.core.fs", ft_open_fs },
     { "ftpipe.core.sys", ft_open_sys },
     { "ftpipe.core.vocab", ft_open_vocab },
+    { "ftpipe.core.corpus", ft_open_corpus },
     { NULL, NULL },
 };
 

@@ -9,13 +9,11 @@
 #include "text/answer.h"
 #include "text/tokenizer.h"
 
-#define TOKENIZER "ft.tokenizer"
-#define TOKENS "ft.tokens"
 #define SCRATCH "ft.encodings"
 #define CHUNK 512
 
-static ft_tokenizer *check_tokenizer(lua_State *L) { return ft_lua_check(L, 1, TOKENIZER); }
-static ft_tokens *check_tokens(lua_State *L) { return ft_lua_check(L, 1, TOKENS); }
+static ft_tokenizer *check_tokenizer(lua_State *L) { return ft_lua_check(L, 1, FT_TOKENIZER); }
+static ft_tokens *check_tokens(lua_State *L) { return ft_lua_check(L, 1, FT_TOKENS); }
 
 /* text.load(directory or file) -> tokeniser, or nil, message */
 static int text_load(lua_State *L)
@@ -23,7 +21,7 @@ static int text_load(lua_State *L)
     ft_err e;
     ft_tokenizer *t;
     const char *path = luaL_checkstring(L, 1);
-    ft_box *b = ft_lua_box(L, TOKENIZER, 0);
+    ft_box *b = ft_lua_box(L, FT_TOKENIZER, 0);
     if (ft_tokenizer_load(&t, path, &e)) return ft_lua_nil(L, &e);
     b->p = t;
     return 1;
@@ -31,7 +29,7 @@ static int text_load(lua_State *L)
 
 static int tokenizer_close(lua_State *L)
 {
-    ft_box *b = luaL_checkudata(L, 1, TOKENIZER);
+    ft_box *b = luaL_checkudata(L, 1, FT_TOKENIZER);
     ft_tokenizer_release(b->p);
     b->p = NULL;
     return 0;
@@ -162,7 +160,7 @@ static int tokenizer_encode(lua_State *L)
 
 static int tokens_close(lua_State *L)
 {
-    ft_box *b = luaL_checkudata(L, 1, TOKENS);
+    ft_box *b = luaL_checkudata(L, 1, FT_TOKENS);
     if (b->p) ft_tokens_free(b->p);
     ft_free(b->p);
     b->p = NULL;
@@ -171,7 +169,7 @@ static int tokens_close(lua_State *L)
 
 static ft_tokens *push_tokens(lua_State *L)
 {
-    ft_box *b = ft_lua_box(L, TOKENS, 0);
+    ft_box *b = ft_lua_box(L, FT_TOKENS, 0);
     b->p = ft_calloc(1, sizeof(ft_tokens));
     if (!b->p) luaL_error(L, "out of memory");
     return b->p;
@@ -303,7 +301,7 @@ static int tokens_digest(lua_State *L)
     ft_status s = ft_sha256_init(&h, &e);
     if (!s) s = ft_sha256_update(&h, t->offset, t->n ? (size_t)(t->n + 1) * sizeof *t->offset : 0, &e);
     if (!s) s = ft_sha256_update(&h, t->ids, (size_t)t->total * sizeof *t->ids, &e);
-    if (!s) s = ft_sha256_update(&h, t->types, (size_t)t->total * sizeof *t->types, &e);
+    if (!s && t->types) s = ft_sha256_update(&h, t->types, (size_t)t->total * sizeof *t->types, &e);
     if (!s) s = ft_sha256_final(&h, raw, &e);
     ft_sha256_free(&h);
     if (s) return ft_lua_raise(L, &e);
@@ -408,8 +406,8 @@ static const luaL_Reg functions[] = {
 
 int ft_open_text(lua_State *L)
 {
-    ft_lua_class(L, TOKENIZER, tokenizer_methods, tokenizer_close);
-    ft_lua_class(L, TOKENS, tokens_methods, tokens_close);
+    ft_lua_class(L, FT_TOKENIZER, tokenizer_methods, tokenizer_close);
+    ft_lua_class(L, FT_TOKENS, tokens_methods, tokens_close);
     static const luaL_Reg none[] = { { NULL, NULL } };
     ft_lua_class(L, SCRATCH, none, scratch_close);
     luaL_newlib(L, functions);

@@ -14,5 +14,6 @@ int ft_open_json(lua_State *L);
 int ft_open_fs(lua_State *L);
 int ft_open_sys(lua_State *L);
 int ft_open_vocab(lua_State *L);
+int ft_open_corpus(lua_State *L);
 
 #endif

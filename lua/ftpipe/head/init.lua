@@ -8,7 +8,7 @@ local host = require "ftpipe.core.host"
 local nn = require "ftpipe.nn"
 
 local heads = {}
-local units = { classification = require "ftpipe.head.classification" }
+local units = { classification = require "ftpipe.head.classification", masked_lm = require "ftpipe.head.masked_lm" }
 local sources = {}      -- chunk name -> text of the pipeline files that are being evaluated
 
 --- A unit by name, or a unit itself.

@@ -8,7 +8,7 @@ local features = require "ftpipe.features"
 local scoring = require "ftpipe.scoring"
 local sys = require "ftpipe.core.sys"
 
-local step = { kind = "finetune", version = 1, inputs = { model = "required", data = "required" } }
+local step = { kind = "finetune", version = 1, trains = true, inputs = { model = "required", data = "required" } }
 
 step.params = {
    freeze = { type = "globs", help = "glob or list of globs; 'loaded' is all that came from the checkpoint" },
@@ -54,7 +54,7 @@ function step.settle(params, parameters, rows)
 end
 
 -- What a precision means on this machine; bf16 is refused where it cannot be had.
-local function precision_of(wanted)
+function step.precision_of(wanted)
    if wanted == "f32" then return wanted end
    local there, why = sys.bf16()
    if there then return "bf16" end
@@ -83,7 +83,7 @@ local function loss_of(model, batch, params)
    return nn.cross_entropy(logits, batch.labels, params.label_smoothing)
 end
 
-local function optimiser_of(model, p)
+function step.optimiser_of(model, p)
    return nn[p.optimizer](model, { lr = p.lr, weight_decay = p.weight_decay, schedule = p.schedule, warmup = p.warmup,
       clip = p.clip, groups = p.groups, momentum = p.momentum })
 end
@@ -108,7 +108,7 @@ function step.run(ctx, inputs, given)
    local model, data = ctx:own(inputs.model), inputs.data
    if not data.train then failure.raise("data", "there are no training rows") end
    local params = step.settle(given, parameters_of(model), data.train.n)
-   params.precision = precision_of(params.precision)
+   params.precision = step.precision_of(params.precision)
    ctx:compute_in(params.precision)
    ctx:settled(params)
    if params.freeze then model:freeze(params.freeze) end
@@ -116,7 +116,7 @@ function step.run(ctx, inputs, given)
    ctx:card(model)
    local cached = cache(ctx, model, data.train)
    local cached_valid = cached and cache(ctx, model, data.valid)
-   local opt = optimiser_of(model, params)
+   local opt = step.optimiser_of(model, params)
    for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, features = cached,
       tokens_per_batch = params.tokens_per_batch }) do
       for batch in update:batches() do
@@ -144,7 +144,7 @@ function step.resolve(params, plan, s)
    local share = found.split and 1 - found.split.params.valid - found.split.params.test or 1
    local rows = require("ftpipe.step.read").count_training_rows(found.read.params, share)
    local out = parameters and rows and defaults.finetune(parameters, rows, params.freeze ~= nil) or {}
-   if params.precision == "auto" then out.precision = precision_of("auto") end
+   if params.precision == "auto" then out.precision = step.precision_of("auto") end
    return out
 end
 

@@ -4,7 +4,8 @@
 -- min, max, help }. run gets the artifacts of its inputs and gives one artifact back.
 
 local steps = {}
-for _, kind in ipairs { "read", "split", "pretrained", "tokenize", "replace_head", "finetune", "evaluate" } do
+for _, kind in ipairs { "read", "split", "pretrained", "tokenize", "replace_head", "finetune", "evaluate",
+   "vocabulary", "new_encoder", "corpus", "pretrain" } do
    steps[kind] = require("ftpipe.step." .. kind)
 end
 

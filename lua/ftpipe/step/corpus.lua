@@ -1,0 +1,99 @@
+--- ft.corpus: unlabelled text as full windows of tokens in a file, a share of the documents held out.
+--
+-- Gives { train, valid, tokenizer, length, facts }; a split is { name, n, tokens }, its tokens mapped from the file.
+-- What was packed before an interruption is not packed again: corpus.json is written when all else is there.
+
+local core = require "ftpipe.core.corpus"
+local fs = require "ftpipe.core.fs"
+local json = require "ftpipe.core.json"
+local sys = require "ftpipe.core.sys"
+local failure = require "ftpipe.failure"
+local unlabelled = require "ftpipe.unlabelled"
+
+local step = { kind = "corpus", version = 1, inputs = { with = "required" } }
+
+step.params = {
+   from = { type = "list", required = true, help = "files and folders" },
+   format = { type = "string", default = "auto", choices = unlabelled.formats },
+   text = { type = "list", default = { "text" }, help = "columns of tables" },
+   length = { type = "integer", default = 128, min = 3, help = "tokens of a window" },
+   valid = { type = "number", default = 0.01, min = 0, max = 0.5, help = "share of the documents that is held out" },
+}
+
+function step.files(params) return unlabelled.files(params.from) end
+
+local CHUNK = 2048     -- texts handed over at a time
+
+-- A packer with a buffer of texts.
+local function stream(path, tokenizer, length)
+   local self = { texts = {}, n = 0, packer = failure.try("system", core.packer(path, tokenizer, length)) }
+   function self.flush()
+      failure.try("data", self.packer:add(self.texts, self.n))
+      self.n = 0
+   end
+   function self.put(piece)
+      self.n = self.n + 1
+      self.texts[self.n] = piece
+      if self.n == CHUNK then self.flush() end
+   end
+   function self.finish()
+      self.flush()
+      local windows, tokens, documents = failure.try("system", self.packer:finish())
+      return { windows = windows, tokens = tokens, documents = documents }
+   end
+   return self
+end
+
+-- Whether document number n is held out.
+local function held_out(ctx, share, n) return sys.random(ctx.seed, "corpus.valid", n, 1 << 24) < share * (1 << 24) end
+
+local function pack(ctx, params, tokenizer, dir)
+   local streams = { train = stream(dir .. "/train.i32", tokenizer, params.length),
+      valid = stream(dir .. "/valid.i32", tokenizer, params.length) }
+   local files = unlabelled.files(params.from)
+   local n, open = 1, false
+   local to = held_out(ctx, params.valid, n) and streams.valid or streams.train
+   if ctx.progress then ctx.progress:stage(ctx.step .. ": packing", #files) end
+   for i, path in ipairs(files) do
+      unlabelled.each(path, params, function(piece)
+         if piece or open then to.put(piece) end
+         if not piece and open then
+            n = n + 1
+            to = held_out(ctx, params.valid, n) and streams.valid or streams.train
+         end
+         open = piece and true
+      end)
+      if sys.interrupted() > 0 then failure.raise("interrupted", "stopped while packing the corpus") end
+      if ctx.progress then ctx.progress:update { step = i } end
+   end
+   return { train = streams.train.finish(), valid = streams.valid.finish() }
+end
+
+local function open(name, fact, dir, tokenizer, length)
+   if fact.windows == 0 then return nil end
+   local tokens = failure.try("data", core.open(("%s/%s.i32"):format(dir, name), length, tokenizer:vocab_size()))
+   return { name = name, n = fact.windows, tokens = tokens }
+end
+
+function step.run(ctx, inputs, params)
+   local with = inputs.with
+   local tokenizer = with.tokenizer
+   if with.dims and params.length > with.dims.positions then
+      failure.raise("usage", ("length = %d is more than the encoder's %d positions"):format(params.length, with.dims.positions))
+   end
+   failure.try("system", fs.mkdirs(ctx.dir))
+   local record = ctx.dir .. "/corpus.json"
+   local facts = fs.stat(record) and json.decode(fs.read(record))
+   if not facts then
+      facts = pack(ctx, params, tokenizer, ctx.dir)
+      failure.try("system", fs.write(record, json.encode(facts)))
+   end
+   if facts.train.windows == 0 then failure.raise("data", "there is no text to train on") end
+   ctx:say(("%s: %d documents, %d windows of %d tokens; held out: %d documents, %d windows"):format(ctx.step,
+      facts.train.documents, facts.train.windows, params.length, facts.valid.documents, facts.valid.windows))
+   return { train = open("train", facts.train, ctx.dir, tokenizer, params.length),
+      valid = open("valid", facts.valid, ctx.dir, tokenizer, params.length), tokenizer = tokenizer, length = params.length,
+      facts = facts }
+end
+
+return step
