@@ -19,7 +19,7 @@ local p = ft.params {
    inner      = { type = "integer", min = 1, help = "of the feed-forward block; default: four times hidden" },
    positions  = { default = 512, min = 3, help = "tokens of the longest row that the encoder can read" },
    length     = { default = 128, min = 3, help = "tokens of a window" },
-   dropout    = { default = 0.1, min = 0, max = 0.9 },
+   dropout    = { default = 0, min = 0, max = 0.9, help = "in pre-training; config.json says 0.1, for fine-tuning" },
    valid      = { default = 0.01, min = 0, max = 0.5, help = "share of the documents that is held out" },
    lr         = { default = 1e-3, min = 0 },
    batch      = { default = 128, min = 1, help = "windows of an update" },
@@ -33,12 +33,12 @@ local p = ft.params {
 local words   = ft.vocabulary   { from = p.from, format = p.format, text = p.text, size = p.vocabulary,
                                   limit_alphabet = p.alphabet, lowercase = p.lowercase }
 local encoder = ft.new_encoder  { vocabulary = words, hidden = p.hidden, layers = p.layers, heads = p.heads, inner = p.inner,
-                                  positions = p.positions, dropout = p.dropout }
+                                  positions = p.positions }
 local corpus  = ft.corpus       { from = p.from, format = p.format, text = p.text, with = encoder, length = p.length,
                                   valid = p.valid }
 local fresh   = ft.replace_head { on = encoder, task = "masked_lm" }
 local trained = ft.pretrain     { model = fresh, data = corpus, lr = p.lr, batch = p.batch, epochs = p.epochs,
-                                  updates = p.updates, whole_word = p.whole_word, evaluations = p.evaluations,
+                                  updates = p.updates, dropout = p.dropout, whole_word = p.whole_word, evaluations = p.evaluations,
                                   precision = p.precision }
 
 return ft.pipeline { name = "pretrain", api = 1, seed = 1, model = trained }

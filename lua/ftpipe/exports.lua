@@ -8,6 +8,20 @@ local report = require "ftpipe.report"
 
 local exports = {}
 
+-- What `auto` became in each training step.
+local function settled_values(run)
+   local out = {}
+   for id, p in pairs(run.settled) do out[id] = { lr = p.lr, epochs = p.epochs, batch = p.batch } end
+   return out
+end
+
+-- Of a run without evaluation: how its model's training went, and the scores that its weights were kept for.
+local function training_metrics(run, model)
+   local kept = model.history[model.kept_epoch or #model.history] or {}
+   return { history = json.array(model.history), settled = settled_values(run), computed_with = run.fingerprint,
+      seed = run.plan.seed, loss = kept.valid_loss, perplexity = kept.perplexity }
+end
+
 -- The name under which evaluate knows the exported model.
 local function exported_name(run, step)
    for name, id in pairs(step.inputs.models or {}) do
@@ -46,8 +60,7 @@ local function metrics(result, name, run)
       out.differences[kind] = { accuracy = difference(d.accuracy), f1 = difference(d.f1) }
    end
    for i, s in ipairs(result.sentences) do out.verdict[i] = { code = s.code, level = s.level, text = s.text } end
-   out.data, out.settled = e.data, {}
-   for id, p in pairs(run.settled) do out.settled[id] = { lr = p.lr, epochs = p.epochs, batch = p.batch } end
+   out.data, out.settled = e.data, settled_values(run)
    out.computed_with, out.seed = run.fingerprint, run.plan.seed
    return out
 end
@@ -104,6 +117,9 @@ function exports.write(run)
       end
       text = write_report(run, evaluated, result)
       failure.try("system", fs.write(run.out .. "/metrics.json", json.encode(metrics(result, name, run)) .. "\n"))
+   elseif run.plan.model and run.artifacts[run.plan.model].history then
+      failure.try("system", fs.write(run.out .. "/metrics.json",
+         json.encode(training_metrics(run, run.artifacts[run.plan.model])) .. "\n"))
    end
    return text
 end

@@ -23,7 +23,11 @@ only the directory's path is printed.]],
 
 local function say_where(out)
    sys.err(("results: %s\n"):format(out))
-   if fs.stat(out .. "/model") == "directory" then
+   local config = fs.read(out .. "/model/config.json")
+   if not config then return end
+   if config:find("ForMaskedLM", 1, true) then
+      sys.err(("to fine-tune it: ftpipe run pipelines/sentiment.lua --set model=%s/model --set data=FILE\n"):format(out))
+   else
       sys.err(("to use it: ftpipe predict %s/model \"some text\"\n"):format(out))
    end
 end

@@ -26,6 +26,15 @@ step.params = {
    keep = shared.keep,
 }
 
+-- Before anything is trained: what the best weights have to beat. Without held-out text nothing is known yet.
+local function score_start(ctx, model, masks, data)
+   if not data.valid then return end
+   local loss, tokens = masks:evaluate(model, data.valid)
+   ctx:keep_best(model, -loss, nil, { valid_loss = loss, perplexity = math.exp(loss), update = 0, epoch = 0 })
+   ctx:say(("%s: before training, held-out loss %.4f, perplexity %.2f (%d masked tokens)"):format(ctx.step, loss,
+      math.exp(loss), tokens))
+end
+
 -- Held-out loss, and the weights if they are the best.
 local function score(ctx, model, masks, data, update)
    if model:nonfinite "value" then ctx:fail_numeric(update) end
@@ -50,6 +59,7 @@ function step.run(ctx, inputs, params)
    model:set_dropout(params.dropout)
    ctx:card(model)
    local masks = masked_lm.new(data.tokenizer, { seed = ctx.seed, rate = params.mask, whole_word = params.whole_word })
+   score_start(ctx, model, masks, data)
    local opt = finetune.optimiser_of(model, params)
    for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, updates = params.updates,
       tokens_per_batch = params.tokens_per_batch,

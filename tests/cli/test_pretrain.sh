@@ -1,0 +1,65 @@
+#!/bin/sh
+# tests/cli/test_pretrain.sh - pre-training from scratch and adaptation from the command line: what they leave, kills in the
+# middle, and the way on to the two stages.
+set -u
+
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$FTPIPE" lua tests/demo/make.lua "$work" 300
+
+check() { name=$1; shift; if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $name"; fi; }
+
+# the texts of the rows without their labels, and a folder with another form of text
+mkdir "$work/texts"
+"$FTPIPE" lua tests/cli/unlabelled_texts.lua "$work/reviews.csv" "$work/texts/a.txt" "$work/texts/b"
+
+scratch() {
+    "$FTPIPE" run pipelines/pretrain.lua --set from="$work/texts" --set vocabulary=300 --set hidden=32 --set layers=2 \
+        --set length=32 --set batch=8 --set epochs=4 --set lr=1e-2 --set valid=0.1 --set evaluations=4 --checkpoint 0 "$@" \
+        > /dev/null 2> "$work/message"
+}
+scratch --out "$work/plain"
+check "a run from scratch ends" test -s "$work/plain/metrics.json"
+check "it names held-out loss and perplexity" grep -q '"perplexity":[0-9]' "$work/plain/metrics.json"
+check "held-out loss fell by half a nat" "$FTPIPE" lua tests/cli/loss_fell.lua "$work/plain/metrics.json" 0.5
+check "the model is a masked language model for others" grep -q BertForMaskedLM "$work/plain/model/config.json"
+check "the vocabulary is beside it" test -s "$work/plain/model/tokenizer.json" -a -s "$work/plain/model/vocab.txt"
+check "nothing of the packed text is left" test ! -e "$work/plain/.run/corpus"
+check "it says how to go on" grep -q "to fine-tune it: ftpipe run" "$work/message"
+
+total=$(wc -l < "$work/plain/log.jsonl")
+(exec "$FTPIPE" run pipelines/pretrain.lua --quiet --set from="$work/texts" --set vocabulary=300 --set hidden=32 --set layers=2 \
+    --set length=32 --set batch=8 --set epochs=4 --set lr=1e-2 --set valid=0.1 --set evaluations=4 --checkpoint 0 \
+    --out "$work/killed" > /dev/null 2>&1) &
+pid=$!
+while [ ! -s "$work/killed/log.jsonl" ] || [ "$(wc -l < "$work/killed/log.jsonl")" -lt 10 ]; do
+    kill -0 $pid 2> /dev/null || break
+    sleep 0.005
+done
+kill -9 $pid 2> /dev/null
+wait $pid 2> /dev/null
+check "it was killed in the middle" test ! -e "$work/killed/metrics.json"
+scratch --out "$work/killed"
+check "it goes on where it was" grep -q "pretrain: goes on after update [0-9]* of $total" "$work/message"
+check "and ends with the same bits" cmp -s "$work/plain/model/model.safetensors" "$work/killed/model/model.safetensors"
+check "its log holds each update once" test "$(wc -l < "$work/killed/log.jsonl")" -eq "$total"
+
+"$FTPIPE" run pipelines/adapt.lua --set model="$work/plain/model" --set from="$work/texts/a.txt" --set adapt_lr=1e-3 \
+    --set adapt_epochs=1 --set length=32 --set data="$work/reviews.csv" --set lr=2e-3 --set epochs=2 --set head_epochs=2 \
+    --set compare=true --out "$work/adapted" > "$work/report" 2> "$work/message"
+check "adaptation and two stages end" test -s "$work/adapted/metrics.json"
+check "adaptation goes on with the checkpoint's head" grep -q "adapt: .* 0 new" "$work/message"
+check "it is compared with the encoder as it was" grep -q plain "$work/report"
+check "the tuned model predicts" sh -c '"$FTPIPE" predict "$1/adapted/model" "a fine lamp" > /dev/null 2>&1' sh "$work"
+
+"$FTPIPE" run pipelines/pretrain.lua --set from="$work/nowhere" --out "$work/none" > /dev/null 2> "$work/message"
+check "text that is not there is named" grep -q "there is no file or folder .*nowhere" "$work/message"
+"$FTPIPE" run pipelines/adapt.lua --set model="$work/encoder" --set from="$work/texts" --set length=4000 --out "$work/long" \
+    > /dev/null 2> "$work/message"
+check "windows longer than the encoder reads are refused" grep -q "more than the encoder's .* positions" "$work/message"
+"$FTPIPE" predict "$work/plain/model" "a fine lamp" > /dev/null 2> "$work/message"
+check "a masked language model does not pretend to label" grep -q "without a tuned head" "$work/message"
+
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
