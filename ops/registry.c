@@ -53,6 +53,7 @@
     X(row_sum)                                                                                                         \
     X(row_mean)                                                                                                        \
     X(row_max)                                                                                                         \
+    X(row_cross_entropy)                                                                                               \
     X(row_softmax)
 
 #define OPTIMS(X)                                                                                                      \

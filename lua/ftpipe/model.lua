@@ -395,24 +395,31 @@ function model:save(dir, extra)
 end
 
 -- Label names of a directory that transformers wrote; two labels without names are left out of its config.json.
-local function labels_of(source, head_weight)
+local function labels_of(source, unit)
    local labels, names = json.array {}, source.config.id2label
-   local _, shape = source.checkpoint:info(head_weight)
-   if not shape then return labels end
+   if not unit or unit.labels then return unit and unit.labels or labels end
+   local _, shape = source.checkpoint:info(unit.weights["head.out.weight"])
    for i = 1, shape[1] do labels[i] = type(names) == "table" and names[tostring(i - 1)] or "LABEL_" .. i - 1 end
    return labels
 end
 
---- A tuned model: a directory written by save, or by transformers for sequence classification.
+-- The head of a directory: what its ftpipe.json says, else the one whose weights are there; nil where none is.
+local function head_of(source, own)
+   if own.head_source then return heads.from_source(own.head_source) end
+   if own.head then return heads.find(own.head) end
+   return heads.of_checkpoint(function(name) return source.checkpoint:info(name) end)
+end
+
+--- A tuned model: a directory written by save, or by transformers for a task that there is a head for.
 ---@return ftpipe.model
 function model.load(dir)
    local source = model.open(dir)
    local own = fs.stat(dir .. "/ftpipe.json") and read_json(dir .. "/ftpipe.json") or {}
-   local labels = own.labels or labels_of(source, heads.find("classification").weights["head.out.weight"])
+   local unit = head_of(source, own)
+   local labels = own.labels or labels_of(source, unit)
    if #labels == 0 then
       error(("%s is an encoder without a tuned head (no classifier); train one with `ftpipe run`"):format(dir), 0)
    end
-   local unit = own.head_source and heads.from_source(own.head_source) or heads.find(own.head or "classification")
    local self = new(source, unit, { labels = labels, pool = own.pool or "pooler" }, 0)
    local used = load_encoder(self, source)
    local missing = {}

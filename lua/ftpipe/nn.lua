@@ -105,6 +105,11 @@ function nn.cross_entropy(logits, labels, smoothing)
    return apply("cross_entropy", { f = { smoothing or 0 } }, logits, labels)
 end
 
+--- Which of its own tokens each row points at: logits (T, C), 0-based i32 labels (B, C) -> losses (B, C); -100 gives 0.
+function nn.row_cross_entropy(logits, labels, batch, smoothing)
+   return apply("row_cross_entropy", { f = { smoothing or 0 }, rows = batch.rows }, logits, labels)
+end
+
 for _, name in ipairs { "row_first", "row_sum", "row_mean", "row_max", "row_softmax" } do
    nn[name] = function(x, batch) return apply(name, { rows = batch.rows }, x) end
 end

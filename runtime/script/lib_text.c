@@ -3,11 +3,9 @@
 
 #include "core/mem.h"
 #include "core/sha256.h"
-#include "data/tokens.h"
-#include "script/bind.h"
 #include "script/libs.h"
+#include "script/text_bind.h"
 #include "text/answer.h"
-#include "text/tokenizer.h"
 
 #define SCRATCH "ft.encodings"
 #define CHUNK 512
@@ -106,23 +104,17 @@ static void push_ints(lua_State *L, const char *field, const int32_t *x, size_t 
     lua_setfield(L, -2, field);
 }
 
-/* A collectable array of encodings, so that an error of Lua leaks nothing. */
-typedef struct scratch {
-    size_t n;
-    ft_encoding at[];
-} scratch;
-
 static int scratch_close(lua_State *L)
 {
-    scratch *s = lua_touserdata(L, 1);
+    ft_lua_encodings *s = lua_touserdata(L, 1);
     for (size_t i = 0; i < s->n; i++) ft_encoding_free(&s->at[i]);
     s->n = 0;
     return 0;
 }
 
-static scratch *push_scratch(lua_State *L, size_t n)
+ft_lua_encodings *ft_lua_push_encodings(lua_State *L, size_t n)
 {
-    scratch *s = lua_newuserdatauv(L, sizeof *s + n * sizeof s->at[0], 0);
+    ft_lua_encodings *s = lua_newuserdatauv(L, sizeof *s + n * sizeof s->at[0], 0);
     memset(s, 0, sizeof *s + n * sizeof s->at[0]);
     s->n = n;
     luaL_setmetatable(L, SCRATCH);
@@ -138,7 +130,7 @@ static int tokenizer_encode(lua_State *L)
     const char *s = luaL_checklstring(L, 2, &n);
     const char *pair = luaL_optlstring(L, 3, NULL, &m);
     const ft_encode_opts o = read_opts(L, 4);
-    scratch *x = push_scratch(L, 1);
+    ft_lua_encodings *x = ft_lua_push_encodings(L, 1);
 
     if (ft_tokenizer_encode(t, s, n, pair, m, &o, &x->at[0], &e)) return ft_lua_nil(L, &e);
     const ft_encoding *c = &x->at[0];
@@ -167,7 +159,7 @@ static int tokens_close(lua_State *L)
     return 0;
 }
 
-static ft_tokens *push_tokens(lua_State *L)
+ft_tokens *ft_lua_push_tokens(lua_State *L)
 {
     ft_box *b = ft_lua_box(L, FT_TOKENS, 0);
     b->p = ft_calloc(1, sizeof(ft_tokens));
@@ -175,9 +167,7 @@ static ft_tokens *push_tokens(lua_State *L)
     return b->p;
 }
 
-/* Texts first..first+n of the table at arg into out; the table keeps the strings alive. Rows without a second text
- * have nil or false among the pairs. */
-static void gather(lua_State *L, int arg, lua_Integer first, lua_Integer n, ft_text *out, int optional)
+void ft_lua_texts(lua_State *L, int arg, lua_Integer first, lua_Integer n, ft_text *out, int optional)
 {
     for (lua_Integer i = 0; i < n; i++) {
         lua_geti(L, arg, first + i);
@@ -197,16 +187,16 @@ static int tokenizer_encode_all(lua_State *L)
     const int has_pairs = !lua_isnil(L, 3);
     const lua_Integer total = luaL_len(L, 2);
     const ft_encode_opts o = read_opts(L, 4);
-    scratch *x = push_scratch(L, CHUNK);
+    ft_lua_encodings *x = ft_lua_push_encodings(L, CHUNK);
     ft_text *texts = lua_newuserdatauv(L, 2 * CHUNK * sizeof *texts, 0), *pairs = texts + CHUNK;
     lua_createtable(L, (int)total, 0);
     const int full = lua_gettop(L);
-    ft_tokens *out = push_tokens(L);
+    ft_tokens *out = ft_lua_push_tokens(L);
 
     for (lua_Integer first = 0; first < total; first += CHUNK) {
         const lua_Integer n = total - first < CHUNK ? total - first : CHUNK;
-        gather(L, 2, first + 1, n, texts, 0);
-        if (has_pairs) gather(L, 3, first + 1, n, pairs, 1);
+        ft_lua_texts(L, 2, first + 1, n, texts, 0);
+        if (has_pairs) ft_lua_texts(L, 3, first + 1, n, pairs, 1);
         ft_status s = ft_tokenizer_encode_batch(t, texts, has_pairs ? pairs : NULL, (size_t)n, &o, x->at, &e);
         for (lua_Integer i = 0; i < n && !s; i++) {
             const ft_encoding *c = &x->at[i];
@@ -238,7 +228,7 @@ static void read_ints(lua_State *L, int arg, int32_t **out, lua_Integer *n, int3
 /* text.tokens() -> empty data set; tokens:add({ ids } [, { types }]) */
 static int tokens_new(lua_State *L)
 {
-    push_tokens(L);
+    ft_lua_push_tokens(L);
     return 1;
 }
 

@@ -8,7 +8,10 @@ local host = require "ftpipe.core.host"
 local nn = require "ftpipe.nn"
 
 local heads = {}
-local units = { classification = require "ftpipe.head.classification", masked_lm = require "ftpipe.head.masked_lm" }
+local units = {}
+for _, name in ipairs { "classification", "masked_lm", "question_answering" } do
+   units[name] = require("ftpipe.head." .. name)
+end
 local sources = {}      -- chunk name -> text of the pipeline files that are being evaluated
 
 --- A unit by name, or a unit itself.
@@ -22,6 +25,18 @@ function heads.find(which)
       error(("unknown head '%s'; there is: %s"):format(tostring(which), table.concat(names, ", ")), 0)
    end
    return unit
+end
+
+--- The unit whose output layer a checkpoint holds, or nil: what a directory that transformers wrote is for.
+---@param has fun(name: string): any whether there is a tensor of that name
+function heads.of_checkpoint(has)
+   local names = {}
+   for name in pairs(units) do names[#names + 1] = name end
+   table.sort(names)
+   for _, name in ipairs(names) do
+      local out = units[name].weights["head.out.weight"]
+      if out and has(out) then return units[name] end
+   end
 end
 
 -- ==== Source text of functions ====
