@@ -95,8 +95,8 @@ static void a_label_outside_the_row_is_named(void **state)
     const int32_t high[] = { 0, 3 }, low[] = { -1, 0 };
     ft_tensor *x = oc_random(oc_2(5, 1), 1);
 
-    oc_fails(&(oc_case){ .op = "row_cross_entropy", .in = { x, oc_int_values(oc_2(2, 1), high) }, .attr = a }, FT_EUSAGE,
-             "label 3 of row 1", "3 tokens");
+    oc_fails(&(oc_case){ .op = "row_cross_entropy", .in = { x, oc_int_values(oc_2(2, 1), high) }, .attr = a },
+             FT_EUSAGE, "label 3 of row 1", "3 tokens");
     oc_fails(&(oc_case){ .op = "row_cross_entropy", .in = { x, oc_int_values(oc_2(2, 1), low) }, .attr = a }, FT_EUSAGE,
              "label -1", "row 0");
     oc_fails(&(oc_case){ .op = "row_cross_entropy", .in = { x, oc_ints(oc_2(3, 1), 1, 2) }, .attr = a }, FT_ESHAPE,
