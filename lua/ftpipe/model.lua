@@ -155,7 +155,7 @@ local function new(source, head_unit, opts, seed)
    self.keeps_pooler = self.pooling == "pooler" or opts.keeps_pooler
    self.encoder = source.unit.build(source.config, self.keeps_pooler)
    self.c = { hidden = dims.hidden, labels = #opts.labels, std = dims.std, vocab = dims.vocab, eps = dims.eps,
-      activation = dims.activation }
+      activation = dims.activation, width = opts.width }
    self:set_dropout(nil)
    self.head = head_unit.build(self.c)
    self.list = nn.bind(self.encoder, self.set, "encoder", seed)
@@ -168,13 +168,14 @@ end
 --- The encoder of `source` with a new, randomly initialised head. A masked-LM head goes on from the checkpoint's, and
 -- leaves the pooler, which it does not read, as it is.
 ---@param source table from model.open, model:source or model.blank
----@param opts { head: table|string, labels: string[]?, pool: string? }
+---@param opts { head: table|string, labels: string[]?, pool: string?, width: integer? } width: of head hidden_states
 ---@param seed integer
 ---@return ftpipe.model
 function model.replace_head(source, opts, seed)
    local unit = heads.find(opts.head)
-   local keeps = unit.continues and source.checkpoint and locate(source, "pooler.dense.weight") ~= nil
-   local self = new(source, unit, { labels = opts.labels or {}, pool = opts.pool or "pooler", keeps_pooler = keeps }, seed)
+   local keeps = (unit.continues or unit.temporary) and source.checkpoint and locate(source, "pooler.dense.weight") ~= nil
+   local self = new(source, unit, { labels = opts.labels or {}, pool = opts.pool or "pooler", keeps_pooler = keeps,
+      width = opts.width }, seed)
    local used = load_encoder(self, source)
    load_head(self, source, used)
    self.dropped = dropped(source, used)
@@ -339,7 +340,7 @@ local function export_tensors(self)
          part[1] = part[1] // #theirs
          local count = t:count() // #theirs
          for i, name in ipairs(theirs) do out[self.unit.prefix .. name] = t:view((i - 1) * count + 1, part) end
-      else
+      elseif not self.head_unit.temporary then
          out[(self.head_unit.weights or {})[p:name()] or p:name()] = t
       end
    end

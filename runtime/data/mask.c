@@ -5,8 +5,7 @@
 
 #include "core/mem.h"
 #include "core/rng.h"
-
-enum { ORDINARY, SPECIAL, CONTINUES }; /* kinds of tokens */
+#include "data/words.h"
 
 struct ft_masker {
     ft_rng_key key;
@@ -17,24 +16,14 @@ struct ft_masker {
     int32_t *random; /* (n_random) ids that may stand in for another */
 };
 
-static void sort_kinds(ft_masker *m, const ft_tokenizer *t)
+static bool ordinary(const ft_masker *m, int32_t id)
 {
-    for (int32_t id = 0; id < m->vocab; id++) {
-        size_t n = 0;
-        const char *s = ft_tokenizer_token(t, id, &n);
-        m->kind[id] = !s ? SPECIAL : n > 2 && s[0] == '#' && s[1] == '#' ? CONTINUES : ORDINARY;
-    }
-    for (int k = 0; k < FT_SPECIALS; k++) {
-        const int32_t id = ft_tokenizer_special(t, (ft_special)k);
-        if (id >= 0) m->kind[id] = SPECIAL;
-    }
-    for (int32_t id = 0; id < m->vocab; id++)
-        if (m->kind[id] != SPECIAL) m->random[m->n_random++] = id;
+    return m->kind[id] == FT_BEGINS_WORD || m->kind[id] == FT_CONTINUES_WORD;
 }
 
 ft_status ft_masker_new(ft_masker **out, const ft_tokenizer *t, const ft_mask_opts *opts, ft_err *e)
 {
-    const int32_t vocab = ft_tokenizer_vocab_size(t), mask = ft_tokenizer_special(t, FT_MASK);
+    const int32_t mask = ft_tokenizer_special(t, FT_MASK);
 
     *out = NULL;
     if (!(opts->rate > 0 && opts->rate <= 1))
@@ -46,11 +35,11 @@ ft_status ft_masker_new(ft_masker **out, const ft_tokenizer *t, const ft_mask_op
     m->below = (uint64_t)(opts->rate * 4294967296.0);
     m->whole_word = opts->whole_word;
     m->mask = mask;
-    m->vocab = vocab;
-    m->kind = ft_malloc((size_t)vocab);
-    m->random = ft_malloc((size_t)vocab * sizeof *m->random);
-    ft_status s = m->kind && m->random ? FT_OK : ft_fail_mem(e, (size_t)vocab * 5);
-    if (!s) sort_kinds(m, t);
+    ft_status s = ft_word_kinds(t, &m->kind, &m->vocab, e);
+    if (!s) m->random = ft_malloc((size_t)m->vocab * sizeof *m->random);
+    if (!s && !m->random) s = ft_fail_mem(e, (size_t)m->vocab * sizeof *m->random);
+    for (int32_t id = 0; id < m->vocab && !s; id++)
+        if (ordinary(m, id)) m->random[m->n_random++] = id;
     if (!s && !m->n_random) s = ft_fail(e, FT_EUSAGE, "the tokeniser has no ordinary token");
     if (s)
         ft_masker_free(m);
@@ -90,14 +79,13 @@ static int32_t choose(const ft_masker *m, const int32_t *ids, int32_t n, uint32_
     bool word = false; /* the word that goes on here was chosen */
 
     for (int32_t k = 0; k < n; k++) {
-        const int kind = m->kind[ids[k]];
         uint32_t w[4];
-        if (kind == SPECIAL) {
+        if (!ordinary(m, ids[k])) {
             word = false;
             continue;
         }
         draw(m, (uint32_t)k, example, epoch, w);
-        const bool goes_on = m->whole_word && kind == CONTINUES && k > 0 && m->kind[ids[k - 1]] != SPECIAL;
+        const bool goes_on = m->whole_word && m->kind[ids[k]] == FT_CONTINUES_WORD && k > 0 && ordinary(m, ids[k - 1]);
         if (!goes_on) word = w[0] < m->below;
         if (!word) continue;
         place[count] = k;

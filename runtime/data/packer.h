@@ -5,7 +5,10 @@
  * a later one; no padding and no tokens lost. Only the last window may be shorter. This is the packing
  * of RoBERTa's FULL-SENTENCES (Liu et al. 2019, arXiv:1907.11692, section 4.2).
  *
- * The file holds little-endian int32 ids and nothing else: window i begins at id i * length. It is written through
+ * Or, without packing, each text is a window of its own, cut at `length`: for what needs its texts apart (distillation).
+ *
+ * The file holds little-endian int32 ids and nothing else: window i begins at id i * length, or, without
+ * packing, where the file <path>.lengths (int32, one for each window) says. It is written through
  * a small buffer and mapped for reading, so neither side needs memory for the corpus.
  */
 #ifndef FT_DATA_PACKER_H
@@ -19,7 +22,7 @@ typedef struct ft_packer ft_packer;
 /* Begin a file of windows of `length` tokens, at least 3. The file appears under its name when finished. One object
  * in *out, which holds a reference of the tokenizer; NULL after an error. FT_EUSAGE: length, or the tokenizer has no
  * [CLS] or [SEP]. */
-ft_status ft_packer_new(ft_packer **out, const char *path, ft_tokenizer *t, int32_t length, ft_err *e);
+ft_status ft_packer_new(ft_packer **out, const char *path, ft_tokenizer *t, int32_t length, bool packs, ft_err *e);
 
 /* Add texts[0..n-1] in order; they are tokenised on OpenMP's threads. An entry whose data is NULL ends the document.
  * FT_EDATA: a text is not UTF-8; nothing of these texts was added then. */
@@ -35,7 +38,7 @@ ft_status ft_packer_finish(ft_packer *p, ft_packed *out, ft_err *e);
 
 void ft_packer_free(ft_packer *p); /* NULL is fine; without finish nothing is left behind */
 
-/* Map a finished file; *t is replaced, and its types are all 0. FT_EDATA: not a whole number of ids, or an id
+/* Map a finished file; *t is replaced, and its types are all 0. length 0: what was not packed. FT_EDATA: not a whole number of ids, or an id
  * that is not in [0, vocab) (all are looked at once). */
 ft_status ft_packed_open(ft_tokens *t, const char *path, int32_t length, int32_t vocab, ft_err *e);
 

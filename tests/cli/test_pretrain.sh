@@ -61,5 +61,19 @@ check "windows longer than the encoder reads are refused" grep -q "more than the
 "$FTPIPE" predict "$work/plain/model" "a fine lamp" > /dev/null 2> "$work/message"
 check "a masked language model does not pretend to label" grep -q "without a tuned head" "$work/message"
 
+small() {
+    "$FTPIPE" run pipelines/distill.lua --set teacher="$work/encoder" --set from="$work/texts/a.txt" --set vocabulary=120 \
+        --set hidden=16 --set layers=1 --set heads=2 --set length=32 --set batch=8 --set epochs=2 --set lr=1e-2 --set valid=0.1 \
+        --set evaluations=2 --checkpoint 0 "$@" > /dev/null 2> "$work/message"
+}
+small --out "$work/small"
+check "a student of another vocabulary learns from a teacher" "$FTPIPE" lua tests/cli/loss_fell.lua "$work/small/metrics.json" 0.05
+check "its map to the teacher's width is not saved" sh -c '! grep -q head.out "$1/small/model/model.safetensors"' sh "$work"
+small --set student="$work/plain/model" --set updates=3 --out "$work/again"
+check "a student can be an encoder there is" grep -q "distill: .* 2 new (head.out.bias, head.out.weight)" "$work/message"
+"$FTPIPE" run pipelines/sentiment.lua --set model="$work/small/model" --set data="$work/reviews.csv" --set epochs=1 \
+    --set head_epochs=1 --out "$work/of_small" > /dev/null 2> "$work/message"
+check "the student is an encoder like any other" test -s "$work/of_small/metrics.json"
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -9,7 +9,7 @@ local nn = require "ftpipe.nn"
 
 local heads = {}
 local units = {}
-for _, name in ipairs { "classification", "masked_lm", "question_answering" } do
+for _, name in ipairs { "classification", "question_answering", "masked_lm", "hidden_states" } do
    units[name] = require("ftpipe.head." .. name)
 end
 local sources = {}      -- chunk name -> text of the pipeline files that are being evaluated

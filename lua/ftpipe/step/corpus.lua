@@ -17,6 +17,7 @@ step.params = {
    format = { type = "string", default = "auto", choices = unlabelled.formats },
    text = { type = "list", default = { "text" }, help = "columns of tables" },
    length = { type = "integer", default = 128, min = 3, help = "tokens of a window" },
+   apart = { type = "boolean", default = false, help = "each piece of text is a window of its own, cut at `length`" },
    valid = { type = "number", default = 0.01, min = 0, max = 0.5, help = "share of the documents that is held out" },
 }
 
@@ -25,8 +26,9 @@ function step.files(params) return unlabelled.files(params.from) end
 local CHUNK = 2048     -- texts handed over at a time
 
 -- A packer with a buffer of texts.
-local function stream(path, tokenizer, length)
-   local self = { texts = {}, n = 0, packer = failure.try("system", core.packer(path, tokenizer, length)) }
+local function stream(path, tokenizer, params)
+   local self = { texts = {}, n = 0,
+      packer = failure.try("system", core.packer(path, tokenizer, params.length, params.apart)) }
    function self.flush()
       failure.try("data", self.packer:add(self.texts, self.n))
       self.n = 0
@@ -48,8 +50,8 @@ end
 local function held_out(ctx, share, n) return sys.random(ctx.seed, "corpus.valid", n, 1 << 24) < share * (1 << 24) end
 
 local function pack(ctx, params, tokenizer, dir)
-   local streams = { train = stream(dir .. "/train.i32", tokenizer, params.length),
-      valid = stream(dir .. "/valid.i32", tokenizer, params.length) }
+   local streams = { train = stream(dir .. "/train.i32", tokenizer, params),
+      valid = stream(dir .. "/valid.i32", tokenizer, params) }
    local files = unlabelled.files(params.from)
    local n, open = 1, false
    local to = held_out(ctx, params.valid, n) and streams.valid or streams.train
@@ -69,8 +71,9 @@ local function pack(ctx, params, tokenizer, dir)
    return { train = streams.train.finish(), valid = streams.valid.finish() }
 end
 
-local function open(name, fact, dir, tokenizer, length)
+local function open(name, fact, dir, tokenizer, params)
    if fact.windows == 0 then return nil end
+   local length = params.apart and 0 or params.length
    local tokens = failure.try("data", core.open(("%s/%s.i32"):format(dir, name), length, tokenizer:vocab_size()))
    return { name = name, n = fact.windows, tokens = tokens }
 end
@@ -89,11 +92,11 @@ function step.run(ctx, inputs, params)
       failure.try("system", fs.write(record, json.encode(facts)))
    end
    if facts.train.windows == 0 then failure.raise("data", "there is no text to train on") end
-   ctx:say(("%s: %d documents, %d windows of %d tokens; held out: %d documents, %d windows"):format(ctx.step,
+   ctx:say(("%s: %d documents, %d windows of up to %d tokens; held out: %d documents, %d windows"):format(ctx.step,
       facts.train.documents, facts.train.windows, params.length, facts.valid.documents, facts.valid.windows))
-   return { train = open("train", facts.train, ctx.dir, tokenizer, params.length),
-      valid = open("valid", facts.valid, ctx.dir, tokenizer, params.length), tokenizer = tokenizer, length = params.length,
-      facts = facts }
+   return { train = open("train", facts.train, ctx.dir, tokenizer, params),
+      valid = open("valid", facts.valid, ctx.dir, tokenizer, params), tokenizer = tokenizer, length = params.length,
+      apart = params.apart, facts = facts }
 end
 
 return step

@@ -46,6 +46,12 @@ local function score(ctx, model, masks, data, update)
       training, data.valid and "held-out" or "training", loss, math.exp(loss), kept and ", best so far" or ""))
 end
 
+--- Whether held-out text is scored after this update: `n` times in all, at even distances, the last update included.
+function step.scores_after(update, n)
+   local every = math.max(1, update.total // n)
+   return update.index == update.total or update.index % every == 0 and update.total - update.index >= every // 2
+end
+
 function step.run(ctx, inputs, params)
    local model, data = ctx:own(inputs.model), inputs.data
    if model.head_unit.name ~= "masked_lm" then
@@ -67,10 +73,7 @@ function step.run(ctx, inputs, params)
       count = function(update) return masks:count(data.train, update.examples, update.epoch) end }) do
       for batch in update:batches() do update:backward(masked_lm.loss(model, batch)) end
       opt:step(update)
-      local every = math.max(1, update.total // params.evaluations)
-      if update.index == update.total or update.index % every == 0 and update.total - update.index >= every // 2 then
-         score(ctx, model, masks, data, update)
-      end
+      if step.scores_after(update, params.evaluations) then score(ctx, model, masks, data, update) end
    end
    opt.core:close()
    return params.keep == "best" and ctx:best(model) or model

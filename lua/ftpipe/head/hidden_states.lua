@@ -1,0 +1,16 @@
+--- A student's guess of a teacher's hidden states: an affine map of its own (Jiao et al. 2020, TinyBERT, arXiv:1909.10351).
+-- Only distillation uses it; it is no part of the model that is saved.
+
+local nn = require "ftpipe.nn"
+
+local head = { name = "hidden_states", version = 1, architecture = "Model", temporary = true }
+
+--- c.width: channels of the teacher.
+function head.build(c) return { out = nn.linear(c.hidden, c.width, { std = c.std }) } end
+
+--- h (T, H) -> (M, width) at batch.places.
+function head.forward(self, h, batch) return self.out(nn.gather(h, batch.places)) end
+
+head.weights = {}
+
+return head
