@@ -61,5 +61,5 @@ if p.compare then models.plain = two_stages("plain", encoder) end
 return ft.pipeline {
    name = "adapt", api = 1, seed = 1,
    model  = tuned,
-   report = ft.evaluate { data = data, models = models },
+   report = ft.evaluate { data = data, models = models, tuned = "adapted" },
 }

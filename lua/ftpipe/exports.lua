@@ -55,7 +55,7 @@ local function metrics(result, name, run)
       for split, s in pairs(splits) do out.models[model][split] = scores(s) end
    end
    for split, s in pairs(e.baseline or {}) do out.baseline[split] = { accuracy = s.accuracy, f1 = s.f1, label = s.label } end
-   out.differences = {}
+   out.cost, out.differences = e.cost, {}
    for kind, d in pairs(e.differences or {}) do
       out.differences[kind] = { accuracy = difference(d.accuracy), f1 = difference(d.f1) }
    end

@@ -223,7 +223,7 @@ function model:copy()
       q:tensor():copy(p:tensor())
       q:loaded(p:loaded())
    end
-   twin.dropped = self.dropped
+   twin.dropped, twin.data = self.dropped, self.data
    return twin
 end
 

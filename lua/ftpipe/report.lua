@@ -159,6 +159,19 @@ local function models_section(page, evaluation, opts)
       opts.width, "  ", "  "))
 end
 
+-- What the models cost to use, where that was measured.
+local function cost_section(page, evaluation, opts)
+   if not evaluation.cost then return end
+   local rows = { { "", "parameters", "MiB", "rows/s" } }
+   for _, model in ipairs(model_names(evaluation.cost)) do
+      local c = evaluation.cost[model]
+      rows[#rows + 1] = { printable(MODEL_NAMES[model] or model), ("%d"):format(c.parameters), ("%.1f"):format(c.bytes / 2 ^ 20),
+         ("%.0f"):format(c.rows_per_second) }
+   end
+   heading(page, "Cost", opts)
+   append(page, aligned(rows, opts.width))
+end
+
 -- -------------------------------------------------------------------- classes
 
 local function tuned_scores(evaluation)
@@ -445,6 +458,7 @@ function M.render(evaluation, args, opts)
    local page = {}
    if args.title then heading(page, printable(args.title), how) end
    models_section(page, evaluation, how)
+   cost_section(page, evaluation, how)
    local scores, split, model = tuned_scores(evaluation)
    if scores then
       local where = ("%s, %s rows"):format(printable(MODEL_NAMES[model] or model), split)

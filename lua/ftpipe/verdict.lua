@@ -16,7 +16,8 @@
 --   overfit_since, still_improving       from the epochs' validation loss (or score)
 --   stage_two_gain, stage_two_loss       two stages against the head alone
 --   two_stages_gain, two_stages_loss     two stages against one (the control)
---   no_difference, difference_unknown    either comparison
+--   model_gain, model_loss     the judged model against one of another name
+--   no_difference, difference_unknown    any comparison
 --   small_test, duplicates, truncated    facts about the data
 
 local classification = require "ftpipe.metric.classification"
@@ -69,6 +70,13 @@ local MODEL_NAMES = { head = "the head alone", two = "two stages", one = "one st
 ---@field data ftpipe.data_facts?
 ---@field differences table<string, ftpipe.intervals>?  two_head, two_one, tuned_baseline: former less latter
 ---@field leak { leaked: number?, clean: number? }?  score on the test rows that are in train, and on the others
+
+local function sorted_keys(t)
+   local keys = {}
+   for k in pairs(t) do keys[#keys + 1] = k end
+   table.sort(keys)
+   return keys
+end
 
 local function points(x)
    local text = ("%.1f"):format(100 * x)
@@ -402,15 +410,30 @@ local COMPARISONS = {
       lost = "Two stages cost %s points of %s against one stage (%s to %s; %s)." },
 }
 
+-- Those, and the model under judgement against every model of another name.
+local function comparisons(models, tuned)
+   local out, named = { table.unpack(COMPARISONS) }, { two = true, one = true, head = true }
+   for _, other in ipairs(sorted_keys(models)) do
+      if other ~= tuned and not (named[other] and named[tuned]) then
+         local a, b = (MODEL_NAMES[tuned] or tuned):gsub("%%", "%%%%"), (MODEL_NAMES[other] or other):gsub("%%", "%%%%")
+         out[#out + 1] = { about = tuned .. "_" .. other, first = tuned, other = other, gain = "model_gain", loss = "model_loss",
+            gained = capital(a) .. " scores %s points of %s more than " .. b .. " (%s to %s; %s).",
+            lost = capital(a) .. " scores %s points of %s less than " .. b .. " (%s to %s; %s)." }
+      end
+   end
+   return out
+end
+
 local function compare(c, kind)
-   local two, other = score_of(c, "two", c.judged), score_of(c, kind.other, c.judged)
+   local first = kind.first or "two"
+   local two, other = score_of(c, first, c.judged), score_of(c, kind.other, c.judged)
    if not (two and other) then return end
    local paired = (c.evaluation.differences or {})[kind.about]
    local difference = paired and paired[c.metric]
-   local name = MODEL_NAMES[kind.other]
+   local own, name = MODEL_NAMES[first] or first, MODEL_NAMES[kind.other] or kind.other
    if not difference then
       return say(c, "difference_unknown", "note", ("%s score %s points of %s, %s %s; the rows were not compared one by "
-         .. "one, so whether that is a difference is unknown."):format(capital(MODEL_NAMES.two), points(two),
+         .. "one, so whether that is a difference is unknown."):format(capital(own), points(two),
          c.metric_name, name, points(other)), { about = kind.about })
    end
    local extra = { about = kind.about, value = 100 * difference.value }
@@ -424,12 +447,12 @@ local function compare(c, kind)
    local scores = tie and ("both score %s points"):format(points(two))
       or ("%s against %s points"):format(points(two), points(other))
    local by = tie and "" or ("difference %s, "):format(points(difference.value))
-   say(c, "no_difference", "note", ("No measurable difference between two stages and %s: %s of %s on %s "
-      .. "(%s%s)."):format(name, scores, c.metric_name, c.judged, by, span(difference)), extra)
+   say(c, "no_difference", "note", ("No measurable difference between %s and %s: %s of %s on %s "
+      .. "(%s%s)."):format(own, name, scores, c.metric_name, c.judged, by, span(difference)), extra)
 end
 
 local function judge_models(c)
-   for _, kind in ipairs(COMPARISONS) do compare(c, kind) end
+   for _, kind in ipairs(comparisons(c.models, c.tuned)) do compare(c, kind) end
 end
 
 --- The verdict: what to distrust first, then what was learnt, over-fitting, the stages, and the data.
@@ -511,22 +534,15 @@ local function score_model(recorded, inputs, judged, opts)
    return out
 end
 
-local function sorted_keys(t)
-   local keys = {}
-   for k in pairs(t) do keys[#keys + 1] = k end
-   table.sort(keys)
-   return keys
-end
-
 local function paired_differences(recorded, judged, base, tuned, opts)
    local gold, out = recorded.gold[judged], {}
    local function guess(model)
       local input = recorded.models[model] and recorded.models[model][judged]
       return input and predictions(input)
    end
-   local two, final = guess "two", guess(tuned)
-   for _, kind in ipairs(COMPARISONS) do
-      local other = guess(kind.other)
+   local final = guess(tuned)
+   for _, kind in ipairs(comparisons(recorded.models, tuned)) do
+      local two, other = guess(kind.first or "two"), guess(kind.other)
       if two and other then out[kind.about] = stats.paired(gold, two, other, opts) end
    end
    if final and base then

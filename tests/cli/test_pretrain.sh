@@ -63,7 +63,8 @@ check "a masked language model does not pretend to label" grep -q "without a tun
 
 small() {
     "$FTPIPE" run pipelines/distill.lua --set teacher="$work/encoder" --set from="$work/texts/a.txt" --set vocabulary=120 \
-        --set hidden=16 --set layers=1 --set heads=2 --set length=32 --set batch=8 --set epochs=2 --set lr=1e-2 --set valid=0.1 \
+        --set hidden=16 --set layers=1 --set heads=2 --set length=32 --set distill_batch=8 --set distill_epochs=2 --set distill_lr=1e-2 \
+        --set valid=0.1 \
         --set evaluations=2 --checkpoint 0 "$@" > /dev/null 2> "$work/message"
 }
 small --out "$work/small"
@@ -74,6 +75,13 @@ check "a student can be an encoder there is" grep -q "distill: .* 2 new (head.ou
 "$FTPIPE" run pipelines/sentiment.lua --set model="$work/small/model" --set data="$work/reviews.csv" --set epochs=1 \
     --set head_epochs=1 --out "$work/of_small" > /dev/null 2> "$work/message"
 check "the student is an encoder like any other" test -s "$work/of_small/metrics.json"
+
+"$FTPIPE" run pipelines/distill.lua --set teacher="$work/encoder" --set student="$work/small/model" --set lr=2e-3 \
+    --set data="$work/reviews.csv" --set epochs=2 --set head_epochs=2 --out "$work/pupil" > "$work/report" 2> "$work/message"
+check "a student of the task is compared with its teacher" grep -q "tudent.* teacher" "$work/report"
+check "and what they cost is told" grep -q "rows/s" "$work/report"
+"$FTPIPE" run pipelines/distill.lua --set teacher="$work/encoder" --out "$work/none" > /dev/null 2> "$work/message"
+check "a student from nothing needs text" grep -q "a new student needs unlabelled text" "$work/message"
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

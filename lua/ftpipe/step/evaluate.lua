@@ -9,6 +9,8 @@ local step = { kind = "evaluate", version = 1, inputs = { data = "required", mod
 
 step.params = {
    metric = { type = "string", default = "accuracy", choices = { "accuracy", "f1", "mcc" } },
+   tuned = { type = "string", help = "name of the model under judgement; two, one or head unless said" },
+   cost = { type = "boolean", default = false, help = "also tell parameters, size and speed of each model" },
    resamples = { type = "integer", default = 2000, min = 100, help = "of the bootstrap" },
 }
 
@@ -25,11 +27,37 @@ local function history_of(model)
    return { epochs = model.history, kept = model.kept_epoch }
 end
 
+-- The same rows as the model's own tokeniser cut them, where that is another one.
+local function rows_for(model, data, split)
+   local own = model.data
+   if not own or own.tokenizer == data.tokenizer or not own[split] then return data[split] end
+   if own[split].n ~= data[split].n or table.concat(own.labels, "\n") ~= table.concat(data.labels, "\n") then
+      failure.raise("usage", ("evaluate: the models have other rows or labels in %s"):format(split))
+   end
+   return own[split]
+end
+
+-- What a model costs to use: rows per second over a split, once it is warm.
+local function cost_of(model, rows)
+   local parameters = 0
+   for _, p in ipairs(model:parameters()) do parameters = parameters + p:tensor():count() end
+   local start, n = sys.now(), 0
+   repeat
+      scoring.probabilities(model, rows.tokens)
+      n = n + rows.n
+   until sys.now() - start > 1
+   return { parameters = parameters, bytes = 4 * parameters, rows_per_second = n / (sys.now() - start) }
+end
+
 function step.run(ctx, inputs, params)
    local data = inputs.data
    if not inputs.models or not next(inputs.models) then failure.raise("usage", "evaluate needs models = { name = step }") end
    local recorded = { labels = data.labels, metric = params.metric, gold = {}, models = {}, history = {}, data = data.facts,
-      leaked = data.leaked }
+      leaked = data.leaked, tuned = params.tuned }
+   if params.tuned and not inputs.models[params.tuned] then
+      failure.raise("usage", ("evaluate: tuned = '%s' is none of the models"):format(params.tuned))
+   end
+   local cost
    for _, split in ipairs { "train", "valid", "test" } do
       if data[split] then recorded.gold[split] = data[split].labels end
    end
@@ -39,15 +67,21 @@ function step.run(ctx, inputs, params)
       for _, split in ipairs { "train", "valid", "test" } do
          if data[split] then
             if ctx.progress then ctx.progress:stage(("evaluate: %s on %s"):format(name, split), 1) end
-            recorded.models[name][split] = scoring.predict(model, data[split])
+            recorded.models[name][split] = scoring.predict(model, rows_for(model, data, split))
          end
       end
+   end
+   if params.cost then
+      local split = data.test and "test" or "train"
+      cost = {}
+      for name, model in pairs(inputs.models) do cost[name] = cost_of(model, rows_for(model, data, split)) end
    end
    local n = 0
    local evaluation = verdict.gather(recorded, { resamples = params.resamples, random = function(below)
       n = n + 1
       return sys.random(ctx.seed, "bootstrap", n, below)
    end })
+   evaluation.cost = cost
    return { evaluation = evaluation, sentences = verdict.sentences(evaluation), recorded = recorded }
 end
 

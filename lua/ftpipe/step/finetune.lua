@@ -6,9 +6,11 @@ local defaults = require "ftpipe.defaults"
 local failure = require "ftpipe.failure"
 local features = require "ftpipe.features"
 local scoring = require "ftpipe.scoring"
+local soft_labels = require "ftpipe.step.soft_labels"
 local sys = require "ftpipe.core.sys"
 
-local step = { kind = "finetune", version = 1, trains = true, inputs = { model = "required", data = "required" } }
+local step = { kind = "finetune", version = 1, trains = true,
+   inputs = { model = "required", data = "required", soft = "optional" } }
 
 step.params = {
    freeze = { type = "globs", help = "glob or list of globs; 'loaded' is all that came from the checkpoint" },
@@ -28,6 +30,8 @@ step.params = {
       help = "epochs without a better score or a lower validation loss before stopping; 0: never stop" },
    metric = { type = "string", default = "accuracy", choices = { "accuracy", "f1", "mcc" } },
    keep = { type = "string", default = "best", choices = { "best", "last" } },
+   soft_weight = { type = "number", default = 0.5, min = 0, max = 1, help = "of the soft labels; the rest is for the given ones" },
+   temperature = { type = "number", default = 2, min = 0.1, help = "of the soft labels" },
    loss = { type = "function", help = "function(logits, gold) -> one value per row" },
    precision = { type = "string", default = "f32", choices = { "auto", "f32", "bf16" },
       help = "of the operands of matrix products in training; auto: bf16 where the processor has it" },
@@ -77,10 +81,11 @@ local function cache(ctx, model, split)
    end)
 end
 
-local function loss_of(model, batch, params)
+local function loss_of(model, batch, params, soft)
    local logits = batch.features and model:forward_features(batch, batch.done) or model:forward(batch)
    if params.loss then return params.loss(logits, batch.labels) end
-   return nn.cross_entropy(logits, batch.labels, params.label_smoothing)
+   local hard = nn.cross_entropy(logits, batch.labels, params.label_smoothing)
+   return soft and soft:loss(logits, hard, batch) or hard
 end
 
 function step.optimiser_of(model, p)
@@ -116,12 +121,13 @@ function step.run(ctx, inputs, given)
    ctx:card(model)
    local cached = cache(ctx, model, data.train)
    local cached_valid = cached and cache(ctx, model, data.valid)
+   local soft = inputs.soft and soft_labels.targets(inputs.soft, model, data.train, params)
    local opt = step.optimiser_of(model, params)
    for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, features = cached,
       tokens_per_batch = params.tokens_per_batch }) do
       for batch in update:batches() do
          batch.done = cached and cached.done
-         update:backward(loss_of(model, batch, params))
+         update:backward(loss_of(model, batch, params, soft))
       end
       opt:step(update)
       if update.ends_epoch then end_of_epoch(ctx, model, data.valid, cached_valid, params, update) end

@@ -5,7 +5,7 @@
 
 local steps = {}
 for _, kind in ipairs { "read", "split", "pretrained", "tokenize", "replace_head", "finetune", "evaluate",
-   "vocabulary", "new_encoder", "corpus", "pretrain", "distill" } do
+   "vocabulary", "new_encoder", "corpus", "pretrain", "distill", "soft_labels" } do
    steps[kind] = require("ftpipe.step." .. kind)
 end
 
