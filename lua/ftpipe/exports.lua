@@ -1,10 +1,10 @@
 --- What a finished run leaves: model/, metrics.json, predictions.csv, report.txt; log.jsonl and plan.json exist already.
 
-local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local failure = require "ftpipe.failure"
 local report = require "ftpipe.report"
+local tasks = require "ftpipe.task"
 
 local exports = {}
 
@@ -33,45 +33,45 @@ local function interval(i) return i and { low = i.low, high = i.high, level = i.
 
 local function difference(d) return d and { value = d.value, low = d.low, high = d.high } or nil end
 
--- Plain scores of one split, with the intervals of the headline figures.
-local function scores(s)
-   if not s then return nil end
-   local out = { rows = s.rows, accuracy = s.accuracy, f1 = s.f1, mcc = s.mcc, loss = s.loss, confusion = s.confusion,
-      per_class = s.per_class }
-   if s.interval then
-      out.interval = { accuracy = interval(s.interval.accuracy), f1 = interval(s.interval.f1), mcc = interval(s.interval.mcc) }
+-- Some fields of a table, each changed by f.
+local function some(t, names, f)
+   local out = {}
+   for _, name in ipairs(names) do
+      if t[name] ~= nil then if f then out[name] = f(t[name]) else out[name] = t[name] end end
    end
    return out
 end
 
+-- Plain scores of one split, with the intervals of the headline figures.
+local function scores(task, s)
+   if not s then return nil end
+   local out = some(s, task.fields)
+   out.interval = s.interval and some(s.interval, task.metrics, interval)
+   return out
+end
+
 local function metrics(result, name, run)
-   local e = result.evaluation
+   local e, task = result.evaluation, tasks.find(result.recorded.task)
    local own = name and e.models[name]
-   local out = own and scores(own.test or own.valid) or {}
+   local out = own and scores(task, own.test or own.valid) or {}
    out.split, out.model, out.labels, out.metric = own and (own.test and "test" or "valid") or nil, name, e.labels, e.metric
    out.models, out.baseline, out.verdict = {}, {}, json.array {}
    for model, splits in pairs(e.models) do
       out.models[model] = { history = e.history and e.history[model] and json.array(e.history[model].epochs) or nil }
-      for split, s in pairs(splits) do out.models[model][split] = scores(s) end
+      for split, s in pairs(splits) do out.models[model][split] = scores(task, s) end
    end
-   for split, s in pairs(e.baseline or {}) do out.baseline[split] = { accuracy = s.accuracy, f1 = s.f1, label = s.label } end
+   for split, s in pairs(e.baseline or {}) do
+      out.baseline[split] = some(s, task.headline)
+      out.baseline[split].label = s.label
+   end
    out.cost, out.differences = e.cost, {}
    for kind, d in pairs(e.differences or {}) do
-      out.differences[kind] = { accuracy = difference(d.accuracy), f1 = difference(d.f1) }
+      out.differences[kind] = some(d, task.headline, difference)
    end
    for i, s in ipairs(result.sentences) do out.verdict[i] = { code = s.code, level = s.level, text = s.text } end
    out.data, out.settled = e.data, settled_values(run)
    out.computed_with, out.seed = run.fingerprint, run.plan.seed
    return out
-end
-
-local function write_predictions(path, split, predicted, labels)
-   local w = failure.try("system", data.create(path, "csv", { "row", "text", "gold", "predicted", "probability" }))
-   for i = 1, split.n do
-      local k = predicted.predicted[i]
-      failure.try("system", w:row(i, split.texts[i], labels[split.labels[i]], labels[k], predicted.probabilities[i][k]))
-   end
-   failure.try("system", w:commit())
 end
 
 local function find(run, kind)
@@ -84,8 +84,9 @@ end
 local function reading(run)
    local _, tokens = find(run, "tokenize")
    if not tokens then return {} end
-   return { text = tokens.rows.text, label = tokens.rows.label, joiner = "\n", max_length = tokens.max_length,
-      map = tokens.rows.map, pipeline = run.plan.name }
+   local out = tasks.find(tokens.task or "classification").reading(tokens)
+   out.max_length, out.pipeline = tokens.max_length, run.plan.name
+   return out
 end
 
 local function write_report(run, evaluated, result)
@@ -113,7 +114,7 @@ function exports.write(run)
       local _, tokens = find(run, "tokenize")
       local split = tokens and (tokens.test or tokens.valid)
       if name and split then
-         write_predictions(run.out .. "/predictions.csv", split, result.recorded.models[name][split.name], tokens.labels)
+         tasks.find(result.recorded.task).save(run.out, tokens, split, result.recorded.models[name][split.name])
       end
       text = write_report(run, evaluated, result)
       failure.try("system", fs.write(run.out .. "/metrics.json", json.encode(metrics(result, name, run)) .. "\n"))

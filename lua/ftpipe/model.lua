@@ -15,6 +15,8 @@ local arch = require "ftpipe.arch"
 local heads = require "ftpipe.head"
 
 ---@class ftpipe.model
+---@field options { labels: string[], pool: string, task: string? }
+---@field settings table<string, number> what a task settled after training, for instance a threshold; saved with the weights
 local model = {}
 model.__index = model
 model.stages = { "encoder", "pool", "head" }
@@ -149,7 +151,7 @@ local function new(source, head_unit, opts, seed)
    local dims = {}           -- its own, because set_dropout changes them
    for k, v in pairs(source.dims) do dims[k] = v end
    local self = setmetatable({ unit = source.unit, config = source.config, dims = dims, head_unit = head_unit,
-      tokenizer = source.tokenizer, options = opts, set = param.set() }, model)
+      tokenizer = source.tokenizer, options = opts, settings = {}, set = param.set() }, model)
    local pooled = head_unit.pools ~= nil
    self.pooling = pooled and opts.pool or "none"
    self.keeps_pooler = self.pooling == "pooler" or opts.keeps_pooler
@@ -168,14 +170,15 @@ end
 --- The encoder of `source` with a new, randomly initialised head. A masked-LM head goes on from the checkpoint's, and
 -- leaves the pooler, which it does not read, as it is.
 ---@param source table from model.open, model:source or model.blank
----@param opts { head: table|string, labels: string[]?, pool: string?, width: integer? } width: of head hidden_states
+---@param opts { head: table|string, labels: string[]?, pool: string?, task: string?, width: integer? } width: of head
+---   hidden_states
 ---@param seed integer
 ---@return ftpipe.model
 function model.replace_head(source, opts, seed)
    local unit = heads.find(opts.head)
    local keeps = (unit.continues or unit.temporary) and source.checkpoint and locate(source, "pooler.dense.weight") ~= nil
    local self = new(source, unit, { labels = opts.labels or {}, pool = opts.pool or "pooler", keeps_pooler = keeps,
-      width = opts.width }, seed)
+      width = opts.width, task = opts.task }, seed)
    local used = load_encoder(self, source)
    load_head(self, source, used)
    self.dropped = dropped(source, used)
@@ -224,6 +227,7 @@ function model:copy()
       q:loaded(p:loaded())
    end
    twin.dropped, twin.data = self.dropped, self.data
+   for k, v in pairs(self.settings) do twin.settings[k] = v end
    return twin
 end
 
@@ -388,7 +392,8 @@ function model:save(dir, extra)
    try(fs.mkdirs(dir))
    try(store.write(dir .. "/model.safetensors", export_tensors(self), { format = "pt" }))
    try(self.tokenizer:save(dir))
-   local own = { version = 1, head = self.head_unit.name, pool = self.pooling, labels = self.options.labels }
+   local own = { version = 1, head = self.head_unit.name, pool = self.pooling, labels = self.options.labels,
+      task = self.options.task, settings = next(self.settings) and self.settings or nil }
    if self.head_unit.source then own.head_source = self.head_unit.source end
    for k, v in pairs(extra or {}) do own[k] = v end
    try(fs.write(dir .. "/ftpipe.json", json.encode(own) .. "\n"))
@@ -421,7 +426,8 @@ function model.load(dir)
    if #labels == 0 then
       error(("%s is an encoder without a tuned head (no classifier); train one with `ftpipe run`"):format(dir), 0)
    end
-   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler" }, 0)
+   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = own.task or unit.task }, 0)
+   for k, v in pairs(own.settings or {}) do self.settings[k] = v end
    local used = load_encoder(self, source)
    local missing = {}
    for _, p in ipairs(self.list) do

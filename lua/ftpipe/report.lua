@@ -113,15 +113,11 @@ local function with_interval(scores, metric)
    return ("%s (%s%s%s)"):format(points(value), points(i.low), to, points(i.high))
 end
 
-local function model_row(name, splits, metric, plain)
+local function model_row(name, splits, metric, columns)
    local test = splits.test or {}
    local row = { name, points((splits.train or {})[metric]), points((splits.valid or {})[metric]) }
-   if plain then
-      row[#row + 1] = with_interval(test, "accuracy")
-      row[#row + 1] = with_interval(test, "f1")
-      row[#row + 1] = number(test.mcc, "%.3f")
-   else
-      row[#row + 1] = with_interval(test, metric)
+   for _, column in ipairs(columns) do
+      row[#row + 1] = column == "mcc" and number(test.mcc, "%.3f") or with_interval(test, column)
    end
    row[#row + 1] = number(test.loss, "%.3f")
    return row
@@ -143,13 +139,19 @@ end
 
 local function models_section(page, evaluation, opts)
    local metric = evaluation.metric or "accuracy"
-   local name, plain = METRIC_NAMES[metric] or metric, METRIC_NAMES[metric] ~= nil
-   local models, rows = evaluation.models or {}, {}
-   rows[1] = plain and { "", "train", "valid", "test accuracy", "test macro F1", "MCC", "loss" }
-      or { "", "train", "valid", "test " .. name, "loss" }
-   if evaluation.baseline then rows[2] = model_row("majority class", evaluation.baseline, metric, plain) end
+   local names = evaluation.metric_names or METRIC_NAMES
+   local name, plain = names[metric] or metric, names == METRIC_NAMES and names[metric] ~= nil
+   local columns = evaluation.columns or plain and { "accuracy", "f1", "mcc" } or { metric }
+   local models, rows = evaluation.models or {}, { { "", "train", "valid" } }
+   for _, column in ipairs(columns) do
+      table.insert(rows[1], column == "mcc" and "MCC" or "test " .. (names[column] or column))
+   end
+   table.insert(rows[1], "loss")
+   if evaluation.baseline then
+      rows[2] = model_row(evaluation.baseline_name or "majority class", evaluation.baseline, metric, columns)
+   end
    for _, model in ipairs(model_names(models)) do
-      rows[#rows + 1] = model_row(printable(MODEL_NAMES[model] or model), models[model], metric, plain)
+      rows[#rows + 1] = model_row(printable(MODEL_NAMES[model] or model), models[model], metric, columns)
    end
    if #rows == 1 then return end
    heading(page, "Models", opts)

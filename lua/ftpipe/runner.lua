@@ -106,7 +106,7 @@ end
 local function result_path(run, step) return run.out .. "/.run/" .. step.id .. "/result.safetensors" end
 
 local function save_result(run, step, model)
-   local facts = { history = json.array(model.history or {}), kept_epoch = model.kept_epoch or 0,
+   local facts = { history = json.array(model.history or {}), kept_epoch = model.kept_epoch or 0, settings = model.settings,
       settled = run.settled[step.id] and { lr = run.settled[step.id].lr,
       epochs = run.settled[step.id].epochs, batch = run.settled[step.id].batch,
       precision = run.settled[step.id].precision } or nil }
@@ -124,6 +124,7 @@ local function load_result(run, step, start)
    local weights = {}
    for _, name in ipairs(saved:names()) do weights[name] = saved:tensor(name) end
    model:set_weights(weights)
+   model.settings = facts.settings or {}
    model.history, model.kept_epoch = facts.history, facts.kept_epoch > 0 and facts.kept_epoch or nil
    run.settled[step.id] = run.settled[step.id] or facts.settled
    return model

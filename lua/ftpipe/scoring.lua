@@ -6,7 +6,7 @@
 local graph = require "ftpipe.core.graph"
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
-local classification = require "ftpipe.metric.classification"
+local tasks = require "ftpipe.task"
 
 local scoring = {}
 
@@ -50,12 +50,11 @@ function scoring.stop_if_asked()
    if sys.interrupted() > 0 then failure.raise("interrupted", "interrupted") end
 end
 
---- Call visit(batch indices, logits as flat table, classes) for every batch.
+--- Call visit(batch indices, logits as a tensor, batch) for every batch; both live as long as the call.
 ---@param model ftpipe.model
 ---@param tokens userdata
 ---@param features? table cached output of the frozen stages: see ftpipe.features
 function scoring.each(model, tokens, features, visit)
-   local classes = #model.options.labels
    for _, index in ipairs(scoring.batches(tokens, TOKENS)) do
       scoring.stop_if_asked()
       graph.begin("eval")
@@ -67,12 +66,13 @@ function scoring.each(model, tokens, features, visit)
       else
          logits = model:forward(batch)
       end
-      visit(index, logits:tensor():table(), classes)
+      visit(index, logits:tensor(), batch)
    end
    graph.begin("eval")      -- lets go of the last batch
 end
 
-local function fail_numeric(model, row)
+--- Raise "numeric" for logits of row `row` that are not finite.
+function scoring.fail_numeric(model, row)
    local name = model:nonfinite("value")
    failure.raise("numeric", name and ("the loss is not finite because parameter '%s' is not (NaN or infinite)"):format(name)
       or ("the logits of row %d are not finite (NaN or infinite), though all parameters are"):format(row),
@@ -81,31 +81,24 @@ end
 
 --- Probabilities of every example, in input order.
 function scoring.probabilities(model, tokens, features)
-   local out = {}
-   scoring.each(model, tokens, features, function(index, logits, classes)
+   local out, classes = {}, #model.options.labels
+   scoring.each(model, tokens, features, function(index, all)
+      local logits = all:table()
       for k, i in ipairs(index) do
          out[i] = softmax(logits, (k - 1) * classes + 1, classes)
-         if out[i][1] ~= out[i][1] then fail_numeric(model, i) end
+         if out[i][1] ~= out[i][1] then scoring.fail_numeric(model, i) end
       end
    end)
    return out
 end
 
---- { probabilities, predicted (ids from 1), losses (-log p of the gold label) } of a split.
-function scoring.predict(model, split, features)
-   local probabilities = scoring.probabilities(model, split.tokens, features)
-   local losses = {}
-   for i, p in ipairs(probabilities) do losses[i] = -math.log(math.max(p[split.labels[i]], 1e-300)) end
-   return { probabilities = probabilities, predicted = classification.argmax(probabilities), losses = losses }
-end
-
 --- The metric of a split (higher is better) and its mean loss: two values, as ctx:keep_best takes them.
----@param metric? string accuracy, f1 or mcc
+---@param metric? string one of the task's: accuracy, f1 or mcc; exact or f1 of answers
 function scoring.score(model, split, metric, features)
-   local p = scoring.predict(model, split, features or (split.features and split.features(model)))
-   local s = classification.score { gold = split.labels, predicted = p.predicted, losses = p.losses,
-      labels = model.options.labels }
-   return s[metric or "accuracy"], s.loss
+   local task = tasks.of(model)
+   local p = task.predict(model, split, features or (split.features and split.features(model)))
+   local s = task.measure.score(split.gold or split.labels, p, { labels = model.options.labels })
+   return s[metric or task.metric], s.loss
 end
 
 return scoring

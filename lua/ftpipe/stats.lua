@@ -1,4 +1,4 @@
--- lua/ftpipe/stats.lua - bootstrap intervals for classification scores, and paired differences.
+-- lua/ftpipe/stats.lua - bootstrap intervals for scores, and paired differences.
 --
 -- The surprise: no resample loops over the rows. Rows with the same gold label and the same
 -- predictions are interchangeable, so a resample of the rows is one multinomial draw over the
@@ -203,8 +203,8 @@ local function interval(value, samples, level)
    }
 end
 
--- Resample `set` and turn `statistic(drawn)`, three numbers, into an interval each.
-local function bootstrap(set, statistic, opts)
+-- Resample `set` and turn `statistic(drawn)`, at most three numbers with these names, into an interval each.
+local function bootstrap(set, statistic, names, opts)
    local resamples, level = opts.resamples or RESAMPLES, opts.level or LEVEL
    local drawn, samples, value = {}, { {}, {}, {} }, {}
    for i, cell in ipairs(set.cells) do drawn[i] = cell.count end
@@ -214,7 +214,7 @@ local function bootstrap(set, statistic, opts)
       samples[1][r], samples[2][r], samples[3][r] = statistic(drawn)
    end
    local out = { rows = set.rows, resamples = resamples }
-   for m, name in ipairs(METRICS) do out[name] = interval(value[m], samples[m], level) end
+   for m, name in ipairs(names) do out[name] = interval(value[m], samples[m], level) end
    return out
 end
 
@@ -244,7 +244,7 @@ function M.interval(gold, predicted, opts)
    check_columns(columns, opts.classes)
    if #gold == 0 then return nil end
    local set = cells_of(columns, opts.classes)
-   return bootstrap(set, scorer(set, 2, opts.classes), opts)
+   return bootstrap(set, scorer(set, 2, opts.classes), METRICS, opts)
 end
 
 --- Paired bootstrap of the difference "a less b" of two models on the same rows: both are scored on
@@ -264,7 +264,72 @@ function M.paired(gold, a, b, opts)
       local a1, a2, a3 = score_a(drawn)
       local b1, b2, b3 = score_b(drawn)
       return a1 - b1, a2 - b2, a3 - b3
-   end, opts)
+   end, METRICS, opts)
+end
+
+-- ==== Scores that are means over rows ====
+
+-- Rows as cells of equal values: { count, [1] = value of the first column, ... }.
+local function cells_of_values(columns)
+   local ids, list, n_ids = {}, {}, {}
+   for c, column in ipairs(columns) do
+      ids[c], list[c], n_ids[c] = {}, {}, 0
+      for row, value in ipairs(column) do
+         local id = ids[c][value]
+         if not id then
+            n_ids[c] = n_ids[c] + 1
+            id = n_ids[c]
+            ids[c][value] = id
+         end
+         list[c][row] = id
+      end
+   end
+   local set = cells_of(list, math.max(1, table.unpack(n_ids)))
+   for _, cell in ipairs(set.cells) do cell.values = {} end
+   for c = 1, #columns do
+      local values = {}
+      for value, id in pairs(ids[c]) do values[id] = value end
+      for _, cell in ipairs(set.cells) do cell.values[c] = values[cell[c]] end
+   end
+   return set
+end
+
+local function means(set, drawn, n)
+   local sums, cells = { 0.0, 0.0, 0.0 }, set.cells
+   for i = 1, #cells do
+      local k = drawn[i]
+      if k > 0 then
+         local values = cells[i].values
+         for c = 1, n do sums[c] = sums[c] + k * values[c] end
+      end
+   end
+   return sums[1] / set.rows, sums[2] / set.rows, sums[3] / set.rows
+end
+
+--- Percentile bootstrap intervals of scores that are means over rows, such as exact match and F1 of answers.
+---@param names string[] at most three
+---@param columns number[][] for each name one value per row
+---@param opts ftpipe.bootstrap_options without classes
+---@return table<string, ftpipe.interval>? nil without rows
+function M.mean_interval(names, columns, opts)
+   if #columns[1] == 0 then return nil end
+   local set = cells_of_values(columns)
+   return bootstrap(set, function(drawn) return means(set, drawn, #names) end, names, opts)
+end
+
+--- Paired bootstrap of the difference "a less b" of such scores on the same rows.
+---@param names string[]
+---@param a number[][]
+---@param b number[][]
+---@param opts ftpipe.bootstrap_options
+function M.mean_paired(names, a, b, opts)
+   local differences = {}
+   for c = 1, #names do
+      if #a[c] ~= #b[c] then error(("%d rows on one side, %d on the other"):format(#a[c], #b[c]), 2) end
+      differences[c] = {}
+      for row = 1, #a[c] do differences[c][row] = a[c][row] - b[c][row] end
+   end
+   return M.mean_interval(names, differences, opts)
 end
 
 --- Which way a difference goes, as far as it can be measured.

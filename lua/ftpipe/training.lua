@@ -66,8 +66,10 @@ local function groups(split, examples, budget)
    return out
 end
 
--- 0-based i32 labels of some examples.
+-- 0-based i32 labels of some examples, as the split's task has them; nil where there are none.
 local function label_tensor(split, index)
+   if split.targets then return split.targets(index) end
+   if not split.labels then return nil end
    local ids = {}
    for k, i in ipairs(index) do ids[k] = split.labels[i] - 1 end
    return tensor.from(ids, nil, "i32")
@@ -91,7 +93,7 @@ function update_methods:batches()
       if not index then return nil end
       graph.begin("train", self.seed, self.index, self.context.precision)
       local batch = self.split.tokens:batch(index)
-      batch.examples, batch.labels = index, self.split.labels and label_tensor(self.split, index)
+      batch.examples, batch.labels = index, label_tensor(self.split, index)
       if self.features then batch.features = self.features:take(index) end
       if self.prepare then self.prepare(batch, self) end
       self.tokens = self.tokens + batch.rows:tokens()

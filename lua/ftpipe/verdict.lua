@@ -1,9 +1,8 @@
 -- lua/ftpipe/verdict.lua - what an evaluation means, in plain sentences.
 --
--- verdict.gather turns gold labels and predictions into the plain data of an evaluation;
--- verdict.sentences turns that data into sentences. The surprise: a difference is only ever called
--- a gain or a loss if the 95 % interval of the *paired* bootstrap excludes zero. Two separate
--- intervals that overlap decide nothing here.
+-- verdict.sentences turns the plain data of an evaluation (see ftpipe.evaluation) into sentences. The surprise: a
+-- difference is only ever called a gain or a loss if the 95 % interval of the *paired* bootstrap excludes zero. Two
+-- separate intervals that overlap decide nothing here.
 --
 -- Figures are points (hundredths of a score). Every sentence carries a code, which stays the same
 -- when its wording changes:
@@ -20,7 +19,6 @@
 --   no_difference, difference_unknown    any comparison
 --   small_test, duplicates, truncated    facts about the data
 
-local classification = require "ftpipe.metric.classification"
 local stats = require "ftpipe.stats"
 
 local M = {}
@@ -62,6 +60,9 @@ local MODEL_NAMES = { head = "the head alone", two = "two stages", one = "one st
 
 ---@class ftpipe.evaluation
 ---@field metric string?      "accuracy" (the default), "f1", "mcc" or a task's own, higher is better
+---@field metric_names table<string, string>? for people; those of classification unless given
+---@field baseline_name string? of the report's row; "majority class" unless given
+---@field columns string[]?   metrics that the report shows of the test rows; those of classification unless given
 ---@field labels string[]?
 ---@field tuned string?       name of the model under judgement: "two" where there is one, else "one", else "head"
 ---@field models table<string, table<string, ftpipe.scores>>  per model and split; `interval` beside the scores
@@ -100,7 +101,7 @@ local function context(evaluation)
    local function usable(split) return splits[split] and splits[split][metric] and split end
    return {
       evaluation = evaluation, models = models, metric = metric, tuned = tuned, splits = splits,
-      metric_name = METRIC_NAMES[metric] or metric,
+      metric_name = (evaluation.metric_names or METRIC_NAMES)[metric] or metric,
       judged = usable "test" or usable "valid",
       data = evaluation.data or {}, out = {},
    }
@@ -410,8 +411,10 @@ local COMPARISONS = {
       lost = "Two stages cost %s points of %s against one stage (%s to %s; %s)." },
 }
 
--- Those, and the model under judgement against every model of another name.
-local function comparisons(models, tuned)
+--- Those, and the model under judgement against every model of another name: { about, first ("two" unless given), other }.
+---@param models table<string, any>
+---@param tuned string
+function M.comparisons(models, tuned)
    local out, named = { table.unpack(COMPARISONS) }, { two = true, one = true, head = true }
    for _, other in ipairs(sorted_keys(models)) do
       if other ~= tuned and not (named[other] and named[tuned]) then
@@ -452,7 +455,7 @@ local function compare(c, kind)
 end
 
 local function judge_models(c)
-   for _, kind in ipairs(comparisons(c.models, c.tuned)) do compare(c, kind) end
+   for _, kind in ipairs(M.comparisons(c.models, c.tuned)) do compare(c, kind) end
 end
 
 --- The verdict: what to distrust first, then what was learnt, over-fitting, the stages, and the data.
@@ -476,113 +479,7 @@ function M.sentences(evaluation)
    return c.out
 end
 
--- ------------------------------------------------------------------ gathering
-
----@class ftpipe.recorded
----@field labels string[]
----@field metric string?
----@field tuned string?
----@field gold table<string, integer[]>   per split
----@field models table<string, table<string, ftpipe.score_input>>  per model and split, without gold and labels
----@field history table<string, table>?
----@field data ftpipe.data_facts?         `counts` is filled in from gold
----@field leaked integer[]?               numbers of the test rows that are also in train
-
-local function predictions(input) return input.predicted or classification.argmax(input.probabilities) end
-
-local function subset(values, wanted, keep)
-   local out = {}
-   for row, v in ipairs(values) do
-      if (wanted[row] or false) == keep then out[#out + 1] = v end
-   end
-   return out
-end
-
--- The score on the test rows that are also in train, and on those that are not.
-local function leak_scores(gold, predicted, leaked, labels, metric)
-   local wanted, out = {}, {}
-   for _, row in ipairs(leaked) do wanted[row] = true end
-   for name, keep in pairs { leaked = true, clean = false } do
-      out[name] = classification.score {
-         gold = subset(gold, wanted, keep), predicted = subset(predicted, wanted, keep), labels = labels,
-      }[metric]
-   end
-   return out
-end
-
-local function label_counts(gold, classes)
-   local counts = {}
-   for k = 1, classes do counts[k] = 0 end
-   for _, g in ipairs(gold) do counts[g] = counts[g] + 1 end
-   return counts
-end
-
--- Scores per split of one model, with intervals where the split is judged.
-local function score_model(recorded, inputs, judged, opts)
-   local out = {}
-   for _, split in ipairs { "train", "valid", "test" } do
-      local input, gold = inputs[split], recorded.gold[split]
-      if input and gold then
-         local predicted = predictions(input)
-         out[split] = classification.score {
-            gold = gold, predicted = predicted, probabilities = input.probabilities, losses = input.losses,
-            labels = recorded.labels,
-         }
-         if split == judged then out[split].interval = stats.interval(gold, predicted, opts) end
-      end
-   end
-   return out
-end
-
-local function paired_differences(recorded, judged, base, tuned, opts)
-   local gold, out = recorded.gold[judged], {}
-   local function guess(model)
-      local input = recorded.models[model] and recorded.models[model][judged]
-      return input and predictions(input)
-   end
-   local final = guess(tuned)
-   for _, kind in ipairs(comparisons(recorded.models, tuned)) do
-      local two, other = guess(kind.first or "two"), guess(kind.other)
-      if two and other then out[kind.about] = stats.paired(gold, two, other, opts) end
-   end
-   if final and base then
-      local always = {}
-      for row = 1, #gold do always[row] = base.id end
-      out.tuned_baseline = stats.paired(gold, final, always, opts)
-   end
-   return out
-end
-
---- The plain data of an evaluation of classifiers: scores, intervals, baseline, paired differences.
---- opts.random(below) gives an integer in [0, below); opts.resamples is 2000 unless given.
----@param recorded ftpipe.recorded
----@param opts { random: fun(below: integer): integer, resamples: integer?, level: number? }
----@return ftpipe.evaluation
-function M.gather(recorded, opts)
-   local gold, labels = recorded.gold, recorded.labels
-   local judged = gold.test and #gold.test > 0 and "test" or gold.valid and #gold.valid > 0 and "valid" or nil
-   local boot = { random = opts.random, resamples = opts.resamples, level = opts.level, classes = #labels }
-   local models, baseline, data = {}, {}, { counts = {}, rows = {} }
-   for k, v in pairs(recorded.data or {}) do data[k] = v end
-   for _, name in ipairs(sorted_keys(recorded.models)) do
-      models[name] = score_model(recorded, recorded.models[name], judged, boot)
-   end
-   for split, ids in pairs(gold) do
-      data.counts[split], data.rows[split] = label_counts(ids, #labels), #ids
-      baseline[split] = classification.baseline(gold.train or {}, ids, labels)
-   end
-   local evaluation = {
-      metric = recorded.metric or "accuracy", labels = labels, models = models, baseline = baseline,
-      history = recorded.history, data = data, tuned = recorded.tuned,
-   }
-   local tuned = context(evaluation).tuned
-   if judged then evaluation.differences = paired_differences(recorded, judged, baseline[judged], tuned, boot) end
-   local final = recorded.models[tuned]
-   if recorded.leaked and #recorded.leaked > 0 and judged == "test" and final and final.test then
-      data.shared = data.shared or { train_test = #recorded.leaked }
-      evaluation.leak = leak_scores(gold.test, predictions(final.test), recorded.leaked, labels, evaluation.metric)
-   end
-   return evaluation
-end
+-- Name of the model under judgement.
+function M.tuned(evaluation) return context(evaluation).tuned end
 
 return M

@@ -7,10 +7,14 @@ local classification = require "ftpipe.metric.classification"
 local report = require "ftpipe.report"
 local verdict = require "ftpipe.verdict"
 
+local function gather(recorded, opts)
+   return require("ftpipe.evaluation").gather(recorded, require("ftpipe.task.classification").measure, opts)
+end
+
 check.suite "report"
 
 local function recorded(name)
-   return verdict.gather(check.json("tests/fixtures/verdict/" .. name .. ".json"), { random = check.random(7) })
+   return gather(check.json("tests/fixtures/verdict/" .. name .. ".json"), { random = check.random(7) })
 end
 
 local function lines_of(text)

@@ -203,4 +203,30 @@ check.test("bad input is refused", function()
    check.error_contains("label of row 2 is 3", stats.paired, { 1, 2 }, { 1, 1 }, { 1, 3 }, opts)
 end)
 
+check.test("means over rows: the law of the plain bootstrap, and pairs that agree differ by nothing", function()
+   local random, exact, f1 = check.random(3), {}, {}
+   for row = 1, 300 do
+      exact[row] = random(2) * 1.0
+      f1[row] = exact[row] == 1 and 1.0 or random(7) / 7
+   end
+   local got = stats.mean_interval({ "exact", "f1" }, { exact, f1 }, { random = check.random(1), resamples = 2000 })
+   local plain = {}
+   for r = 1, 2000 do
+      local sum = 0.0
+      for _ = 1, 300 do sum = sum + f1[random(300) + 1] end
+      plain[r] = sum / 300
+   end
+   table.sort(plain)
+   check.near(got.f1.low, stats.quantile(plain, 0.025), 0.012)
+   check.near(got.f1.high, stats.quantile(plain, 0.975), 0.012)
+   local same = stats.mean_paired({ "exact" }, { exact }, { exact }, { random = check.random(1), resamples = 50 })
+   check.equal({ same.exact.value, same.exact.low, same.exact.high }, { 0.0, 0.0, 0.0 })
+   local other = {}
+   for row = 1, 300 do other[row] = row <= 60 and 0.0 or exact[row] end
+   local less = stats.mean_paired({ "exact" }, { other }, { exact }, { random = check.random(1), resamples = 500 })
+   check.equal(stats.direction(less.exact), -1)
+   check.equal(stats.mean_interval({ "exact" }, { {} }, { random = check.random(1) }), nil)
+   check.error_contains("300 rows on one side, 1 on the other", stats.mean_paired, { "exact" }, { exact }, { { 1 } }, {})
+end)
+
 check.done()

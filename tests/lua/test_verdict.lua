@@ -5,11 +5,15 @@ if package then package.path = "lua/?.lua;tests/lua/?.lua;" .. package.path end
 local check = require "check"
 local verdict = require "ftpipe.verdict"
 
+local function gather(recorded, opts)
+   return require("ftpipe.evaluation").gather(recorded, require("ftpipe.task.classification").measure, opts)
+end
+
 check.suite "verdict"
 
 local function judged(name)
    local recorded = check.json("tests/fixtures/verdict/" .. name .. ".json")
-   local evaluation = verdict.gather(recorded, { random = check.random(7) })
+   local evaluation = gather(recorded, { random = check.random(7) })
    return verdict.sentences(evaluation), evaluation
 end
 
@@ -237,7 +241,7 @@ end)
 check.test("gather copes with empty splits and keeps its input as it was", function()
    local recorded = { labels = { "a", "b" }, gold = { train = {}, test = {} }, data = { truncated = 0.0 },
       models = { two = { train = { predicted = {} }, test = { predicted = {} } } } }
-   local evaluation = verdict.gather(recorded, { random = check.random(1) })
+   local evaluation = gather(recorded, { random = check.random(1) })
    check.equal(evaluation.models.two.test.accuracy, nil)
    check.equal(codes(verdict.sentences(evaluation)), { "no_rows" })
    check.equal(recorded.data, { truncated = 0.0 })
@@ -246,7 +250,7 @@ end)
 check.test("gather takes probabilities and losses as well", function()
    local recorded = { labels = { "a", "b" }, gold = { train = { 1, 1, 2 }, test = { 1, 2 } },
       models = { head = { test = { probabilities = { { 0.9, 0.1 }, { 0.5, 0.5 } } } } } }
-   local evaluation = verdict.gather(recorded, { random = check.random(1), resamples = 10 })
+   local evaluation = gather(recorded, { random = check.random(1), resamples = 10 })
    check.equal(evaluation.models.head.test.confusion, { { 1, 0 }, { 1, 0 } })
    check.near(evaluation.models.head.test.loss, -(math.log(0.9) + math.log(0.5)) / 2, 1e-12)
    check.equal(evaluation.baseline.test.label, "a")

@@ -3,7 +3,7 @@
 
 local nn = require "ftpipe.nn"
 
-local head = { name = "question_answering", version = 1, architecture = "ForQuestionAnswering" }
+local head = { name = "question_answering", version = 1, task = "question_answering", architecture = "ForQuestionAnswering" }
 
 function head.build(c)
    return { out = nn.linear(c.hidden, c.labels, { std = c.std }) }

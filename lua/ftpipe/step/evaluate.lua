@@ -1,14 +1,16 @@
 --- ft.evaluate: scores of several models on train, validation and test, with intervals and a verdict in plain sentences.
 
 local failure = require "ftpipe.failure"
-local scoring = require "ftpipe.scoring"
+local evaluation = require "ftpipe.evaluation"
+local finetune = require "ftpipe.step.finetune"
 local sys = require "ftpipe.core.sys"
+local tasks = require "ftpipe.task"
 local verdict = require "ftpipe.verdict"
 
 local step = { kind = "evaluate", version = 1, inputs = { data = "required", models = "list" } }
 
 step.params = {
-   metric = { type = "string", default = "accuracy", choices = { "accuracy", "f1", "mcc" } },
+   metric = finetune.params.metric,
    tuned = { type = "string", help = "name of the model under judgement; two, one or head unless said" },
    cost = { type = "boolean", default = false, help = "also tell parameters, size and speed of each model" },
    resamples = { type = "integer", default = 2000, min = 100, help = "of the bootstrap" },
@@ -38,12 +40,12 @@ local function rows_for(model, data, split)
 end
 
 -- What a model costs to use: rows per second over a split, once it is warm.
-local function cost_of(model, rows)
+local function cost_of(task, model, rows)
    local parameters = 0
    for _, p in ipairs(model:parameters()) do parameters = parameters + p:tensor():count() end
    local start, n = sys.now(), 0
    repeat
-      scoring.probabilities(model, rows.tokens)
+      task.predict(model, rows)
       n = n + rows.n
    until sys.now() - start > 1
    return { parameters = parameters, bytes = 4 * parameters, rows_per_second = n / (sys.now() - start) }
@@ -52,14 +54,15 @@ end
 function step.run(ctx, inputs, params)
    local data = inputs.data
    if not inputs.models or not next(inputs.models) then failure.raise("usage", "evaluate needs models = { name = step }") end
-   local recorded = { labels = data.labels, metric = params.metric, gold = {}, models = {}, history = {}, data = data.facts,
-      leaked = data.leaked, tuned = params.tuned }
+   local task = tasks.find(data.task or "classification")
+   local recorded = { task = task.name, labels = data.labels, metric = finetune.metric_of(task, params.metric),
+      gold = {}, models = {}, history = {}, data = data.facts, leaked = data.leaked, tuned = params.tuned }
    if params.tuned and not inputs.models[params.tuned] then
       failure.raise("usage", ("evaluate: tuned = '%s' is none of the models"):format(params.tuned))
    end
    local cost
    for _, split in ipairs { "train", "valid", "test" } do
-      if data[split] then recorded.gold[split] = data[split].labels end
+      if data[split] then recorded.gold[split] = data[split].gold or data[split].labels end
    end
    for _, name in ipairs(sorted(inputs.models)) do
       local model = inputs.models[name]
@@ -67,22 +70,22 @@ function step.run(ctx, inputs, params)
       for _, split in ipairs { "train", "valid", "test" } do
          if data[split] then
             if ctx.progress then ctx.progress:stage(("evaluate: %s on %s"):format(name, split), 1) end
-            recorded.models[name][split] = scoring.predict(model, rows_for(model, data, split))
+            recorded.models[name][split] = task.predict(model, rows_for(model, data, split))
          end
       end
    end
    if params.cost then
       local split = data.test and "test" or "train"
       cost = {}
-      for name, model in pairs(inputs.models) do cost[name] = cost_of(model, rows_for(model, data, split)) end
+      for name, model in pairs(inputs.models) do cost[name] = cost_of(task, model, rows_for(model, data, split)) end
    end
    local n = 0
-   local evaluation = verdict.gather(recorded, { resamples = params.resamples, random = function(below)
+   local result = evaluation.gather(recorded, task.measure, { resamples = params.resamples, random = function(below)
       n = n + 1
       return sys.random(ctx.seed, "bootstrap", n, below)
    end })
-   evaluation.cost = cost
-   return { evaluation = evaluation, sentences = verdict.sentences(evaluation), recorded = recorded }
+   result.cost = cost
+   return { evaluation = result, sentences = verdict.sentences(result), recorded = recorded }
 end
 
 return step

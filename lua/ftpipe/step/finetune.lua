@@ -8,6 +8,7 @@ local features = require "ftpipe.features"
 local scoring = require "ftpipe.scoring"
 local soft_labels = require "ftpipe.step.soft_labels"
 local sys = require "ftpipe.core.sys"
+local tasks = require "ftpipe.task"
 
 local step = { kind = "finetune", version = 1, trains = true,
    inputs = { model = "required", data = "required", soft = "optional" } }
@@ -28,7 +29,8 @@ step.params = {
    groups = { type = "list", help = "{ { match = glob, lr = number }, ... }" },
    patience = { type = "integer", default = 3, min = 0,
       help = "epochs without a better score or a lower validation loss before stopping; 0: never stop" },
-   metric = { type = "string", default = "accuracy", choices = { "accuracy", "f1", "mcc" } },
+   metric = { type = "string", default = "auto", choices = { "auto", "accuracy", "f1", "mcc", "exact" },
+      help = "what chooses the best epoch; auto: accuracy, or the F1 of answers" },
    keep = { type = "string", default = "best", choices = { "best", "last" } },
    soft_weight = { type = "number", default = 0.5, min = 0, max = 1, help = "of the soft labels; the rest is for the given ones" },
    temperature = { type = "number", default = 2, min = 0.1, help = "of the soft labels" },
@@ -46,13 +48,21 @@ local function parameters_of(model)
    return n
 end
 
+--- A metric of a task; "auto" is its own.
+function step.metric_of(task, wanted)
+   if wanted == nil or wanted == "auto" then return task.metric end
+   for _, name in ipairs(task.metrics) do if name == wanted then return wanted end end
+   failure.raise("usage", ("metric = %s is not one of %s's: %s"):format(wanted, task.name:gsub("_", " "),
+      table.concat(task.metrics, ", ")))
+end
+
 --- Replace every `auto`.
 function step.settle(params, parameters, rows)
    local auto = defaults.finetune(parameters, rows, params.freeze ~= nil)
    local out = {}
    for k, v in pairs(params) do
       out[k] = v
-      if v == "auto" then out[k] = auto[k] end
+      if v == "auto" and auto[k] then out[k] = auto[k] end
    end
    return out
 end
@@ -84,7 +94,7 @@ end
 local function loss_of(model, batch, params, soft)
    local logits = batch.features and model:forward_features(batch, batch.done) or model:forward(batch)
    if params.loss then return params.loss(logits, batch.labels) end
-   local hard = nn.cross_entropy(logits, batch.labels, params.label_smoothing)
+   local hard = tasks.of(model).loss(logits, batch, params.label_smoothing)
    return soft and soft:loss(logits, hard, batch) or hard
 end
 
@@ -113,6 +123,8 @@ function step.run(ctx, inputs, given)
    local model, data = ctx:own(inputs.model), inputs.data
    if not data.train then failure.raise("data", "there are no training rows") end
    local params = step.settle(given, parameters_of(model), data.train.n)
+   local task = tasks.of(model)
+   params.metric = step.metric_of(task, given.metric)
    params.precision = step.precision_of(params.precision)
    ctx:compute_in(params.precision)
    ctx:settled(params)
@@ -133,7 +145,9 @@ function step.run(ctx, inputs, given)
       if update.ends_epoch then end_of_epoch(ctx, model, data.valid, cached_valid, params, update) end
    end
    opt.core:close()
-   return params.keep == "best" and ctx:best(model) or model
+   if params.keep == "best" then model = ctx:best(model) end
+   if task.finish then task.finish(model, data, cached_valid) end
+   return model
 end
 
 --- For `plan`: the values of auto, where encoder and files can be looked at already.

@@ -1,8 +1,10 @@
---- ft.split: shares of the rows for validation and test, stratified by label and drawn by the seed. Files that were
--- given for a split stay as they are; a missing validation split is taken from the training rows.
+--- ft.split: shares of the rows for validation and test, drawn by the seed; of labelled rows stratified by label, of
+-- questions by context, whose questions stay together. Files that were given for a split stay as they are; a missing
+-- validation split is taken from the training rows.
 
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
+local tasks = require "ftpipe.task"
 
 local step = { kind = "split", version = 1, inputs = { rows = "required" } }
 
@@ -11,63 +13,58 @@ step.params = {
    test = { type = "number", default = 0.1, min = 0, max = 0.9 },
 }
 
--- Row numbers by label, labels in a fixed order.
-local function by_label(rows)
-   local groups, order = {}, {}
-   for i, label in ipairs(rows.labels) do
-      if not groups[label] then
-         groups[label] = {}
-         order[#order + 1] = label
-      end
-      table.insert(groups[label], i)
-   end
-   table.sort(order)
-   return groups, order
-end
-
-local function pick(rows, index)
+local function pick(task, rows, index)
    table.sort(index)
-   local out = { texts = {}, labels = {}, lines = {}, file = rows.file }
-   for k, i in ipairs(index) do
-      out.texts[k], out.labels[k], out.lines[k] = rows.texts[i], rows.labels[i], rows.lines[i]
+   local out = { file = rows.file }
+   for _, name in ipairs(task.columns) do
+      out[name] = {}
+      for k, i in ipairs(index) do out[name][k] = rows[name][i] end
    end
    return out
 end
 
+local function take(into, unit)
+   for _, i in ipairs(unit) do into[#into + 1] = i end
+   return #unit
+end
+
 -- shares: { {name, share}, ... }; the rest goes to `rest`.
-local function divide(rows, shares, rest, seed)
+local function divide(task, rows, shares, rest, seed)
    local parts = { [rest] = {} }
    for _, s in ipairs(shares) do parts[s[1]] = {} end
-   local groups, order = by_label(rows)
-   for _, label in ipairs(order) do
-      local group = groups[label]
-      local shuffled, at = sys.shuffle(seed, "split." .. label, #group), 1
+   for _, group in ipairs(task.units(rows)) do
+      local units, all, at = group.units, 0, 1
+      for _, unit in ipairs(units) do all = all + #unit end
+      local shuffled = sys.shuffle(seed, "split." .. group.key, #units)
       for _, s in ipairs(shares) do
-         local n = math.floor(#group * s[2] + 0.5)
-         for k = at, math.min(at + n - 1, #group) do table.insert(parts[s[1]], group[shuffled[k]]) end
-         at = at + n
+         local wanted, taken = math.floor(all * s[2] + 0.5), 0
+         while taken < wanted and at <= #units do
+            taken = taken + take(parts[s[1]], units[shuffled[at]])
+            at = at + 1
+         end
       end
-      for k = at, #group do table.insert(parts[rest], group[shuffled[k]]) end
+      for k = at, #units do take(parts[rest], units[shuffled[k]]) end
    end
    local out = {}
    for name, index in pairs(parts) do
-      if #index > 0 then out[name] = pick(rows, index) end
+      if #index > 0 then out[name] = pick(task, rows, index) end
    end
    return out
 end
 
 function step.run(ctx, inputs, params)
    local given = inputs.rows
+   local task = tasks.find(given.task or "classification")
    local out = {}
    for k, v in pairs(given) do out[k] = v end
    if given.splits.all then
       if params.valid + params.test >= 1 then failure.raise("usage", "valid and test leave no rows for training") end
-      out.splits = divide(given.splits.all, { { "valid", params.valid }, { "test", params.test } }, "train", ctx.seed)
+      out.splits = divide(task, given.splits.all, { { "valid", params.valid }, { "test", params.test } }, "train", ctx.seed)
    else
       out.splits = {}
       for name, rows in pairs(given.splits) do out.splits[name] = rows end
       if not out.splits.valid and params.valid > 0 then
-         local parts = divide(given.splits.train, { { "valid", params.valid } }, "train", ctx.seed)
+         local parts = divide(task, given.splits.train, { { "valid", params.valid } }, "train", ctx.seed)
          out.splits.train, out.splits.valid = parts.train, parts.valid
       end
    end

@@ -1,85 +1,52 @@
 --- ft.tokenize: rows to token ids, labels to numbers, and the facts about the data that a reader wants to know first.
 --
--- Gives { train, valid, test, labels = names, tokenizer, max_length, facts, leaked }; a split is
--- { n, tokens, labels = ids from 1, texts, lines, file }.
+-- Gives { train, valid, test, task, labels, tokenizer, max_length, facts, leaked, rows }: see ftpipe.task.
 
 local failure = require "ftpipe.failure"
 local stats = require "ftpipe.stats"
-local sys = require "ftpipe.core.sys"
+local tasks = require "ftpipe.task"
 
 local step = { kind = "tokenize", version = 1, inputs = { rows = "required", with = "required" } }
 
 step.params = {
-   max_length = { type = "integer", default = "auto", min = 3, help = "tokens of a row; auto: the encoder's limit, 512 at most" },
+   max_length = { type = "integer", default = "auto", min = 3,
+      help = "tokens of a row or window; auto: the encoder's limit, 512 at most, 384 for questions" },
+   stride = { type = "integer", default = "auto", min = 0,
+      help = "tokens that windows of a context share; auto: a third of a window" },
 }
 
--- Numbers in order of value, other labels in byte order.
-local function label_names(rows)
-   local seen, names, numeric = {}, {}, true
-   for _, label in ipairs(rows.labels) do
-      if not seen[label] then
-         seen[label] = true
-         names[#names + 1] = label
-         numeric = numeric and tonumber(label) ~= nil
-      end
-   end
-   table.sort(names, function(a, b)
-      if numeric and tonumber(a) ~= tonumber(b) then return tonumber(a) < tonumber(b) end
-      return a < b
-   end)
-   return names
-end
-
-local function encode(name, rows, ids, with, max_length)
-   local labels = {}
-   local names = {}
-   for label in pairs(ids) do names[#names + 1] = label end
-   for i, label in ipairs(rows.labels) do
-      labels[i] = ids[label]
-      if not labels[i] then
-         table.sort(names)
-         local near = sys.nearest(label, names)
-         failure.raise("data", ("%s:%d: label '%s' does not occur in the training rows%s"):format(rows.file, rows.lines[i],
-            label, near and ("; did you mean '%s'?"):format(near) or ("; there: " .. table.concat(names, ", "))))
-      end
-   end
-   local tokens, full = with.tokenizer:encode_all(rows.texts, nil, { max_length = max_length })
-   if not tokens then failure.raise("data", ("%s: %s"):format(rows.file, full)) end
-   local cut = 0
-   for _, n in ipairs(full) do if n > max_length then cut = cut + 1 end end
-   return { name = name, n = #rows.texts, tokens = tokens, labels = labels, texts = rows.texts, lines = rows.lines,
-      file = rows.file, full = full, truncated = cut / #rows.texts }
-end
-
-local function repeats(rows)
+local function repeats(split)
    local seen, n = {}, 0
-   for _, text in ipairs(rows.texts) do
+   for _, text in ipairs(split.keys) do
       if seen[text] then n = n + 1 end
       seen[text] = true
    end
    return n, seen
 end
 
-local function shared(seen, rows)
+local function shared(seen, split)
    local list = {}
-   for i, text in ipairs(rows.texts) do if seen[text] then list[#list + 1] = i end end
+   for i, text in ipairs(split.keys) do if seen[text] then list[#list + 1] = i end end
    return list
 end
 
-local function facts_of(out, splits, max_length)
+local function facts_of(out, max_length)
    local facts = { rows = {}, duplicates = {}, lengths = {}, truncated = {}, shared = {}, max_tokens = max_length }
    local seen = {}
-   for name, rows in pairs(splits) do
-      facts.rows[name] = #rows.texts
-      facts.duplicates[name], seen[name] = repeats(rows)
-      facts.lengths[name] = stats.summary(out[name].full)
-      facts.truncated[name] = out[name].truncated
+   for _, name in ipairs { "train", "valid", "test" } do
+      local split = out[name]
+      if split then
+         facts.rows[name] = #split.keys
+         facts.duplicates[name], seen[name] = repeats(split)
+         facts.lengths[name] = stats.summary(split.full)
+         facts.truncated[name] = split.truncated
+      end
    end
    local leaked
    for _, pair in ipairs { { "train", "test" }, { "train", "valid" }, { "valid", "test" } } do
       local a, b = pair[1], pair[2]
-      if seen[a] and splits[b] then
-         local list = shared(seen[a], splits[b])
+      if seen[a] and out[b] then
+         local list = shared(seen[a], out[b])
          facts.shared[a .. "_" .. b] = #list
          if a == "train" and b == "test" then leaked = list end
       end
@@ -87,33 +54,39 @@ local function facts_of(out, splits, max_length)
    return facts, leaked
 end
 
+local function max_length_of(params, task, limit)
+   if params.max_length == "auto" then return math.min(limit, task.max_length or 512) end
+   if params.max_length > limit then
+      failure.raise("usage", ("max_length = %d is more than the encoder's %d positions"):format(params.max_length, limit))
+   end
+   return params.max_length
+end
+
 function step.run(_, inputs, params)
    local splits, with = inputs.rows.splits, inputs.with
    if not splits.train then failure.raise("data", "there are no training rows: put ft.split before ft.tokenize") end
-   local limit = with.dims.positions
-   local max_length = params.max_length == "auto" and math.min(limit, 512) or params.max_length
-   if max_length > limit then
-      failure.raise("usage", ("max_length = %d is more than the encoder's %d positions"):format(max_length, limit))
-   end
-   local out = { labels = label_names(splits.train), tokenizer = with.tokenizer, max_length = max_length, rows = inputs.rows }
-   if #out.labels < 2 then
-      failure.raise("data", ("%s: all training rows have the label '%s'; two or more are needed"):format(
-         splits.train.file, out.labels[1] or ""))
-   end
-   local ids = {}
-   for k, label in ipairs(out.labels) do ids[label] = k end
-   for _, name in ipairs { "train", "valid", "test" } do
-      if splits[name] then out[name] = encode(name, splits[name], ids, with, max_length) end
-   end
-   out.facts, out.leaked = facts_of(out, splits, max_length)
+   local task = tasks.find(inputs.rows.task or "classification")
+   local max_length = max_length_of(params, task, with.dims.positions)
+   local out = task.encode(splits, with, { max_length = max_length, stride = params.stride })
+   out.task, out.tokenizer, out.max_length, out.rows = task.name, with.tokenizer, max_length, inputs.rows
+   out.facts, out.leaked = facts_of(out, max_length)
    return out
 end
 
 function step.resolve(params, plan, s)
    if params.max_length ~= "auto" then return {} end
+   local found
+   local function look(id)
+      local at = plan.by_id[id]
+      if at.kind == "read" then found = at end
+      for _, input in ipairs(plan.inputs_of(at)) do look(input) end
+   end
+   look(s.inputs.rows)
    local from = plan.by_id[s.inputs.with]
+   if from.kind ~= "pretrained" then return {} end
    local _, positions = require("ftpipe.step.pretrained").size(from.params)
-   return { max_length = positions and math.min(positions, 512) }
+   local most = found and tasks.find(found.params.task).max_length or 512
+   return { max_length = positions and math.min(positions, most) }
 end
 
 return step

@@ -1,0 +1,95 @@
+--- Labelled rows from a file: text columns joined by a line break, and a label that stays text.
+--
+-- Rows are { texts, labels, lines, file, unmapped }; those whose label `map` does not name are counted and left out.
+
+local data = require "ftpipe.core.data"
+local failure = require "ftpipe.failure"
+
+local labelled = {}
+
+local function mapping(list)
+   if not list then return nil end
+   local map = {}
+   for _, pair in ipairs(list) do
+      if type(pair) ~= "table" or not pair[1] or not pair[2] then
+         failure.raise("usage", "map must be pairs from:to, for instance 1:neg,5:pos")
+      end
+      map[tostring(pair[1])] = tostring(pair[2])
+   end
+   return map
+end
+
+-- The text and label of one row, or nil, problem. Values are false where a JSON cell is null.
+local function parts_of(values, n_text, joiner)
+   local text = values[1]
+   for i = 2, n_text do
+      if values[i] and values[i] ~= "" then text = (text and text ~= "") and text .. joiner .. values[i] or values[i] end
+   end
+   if not text or not text:find("%S") then return nil, "the text is empty" end
+   local label = values[n_text + 1]
+   if not label or label == "" then return nil, "the label is empty" end
+   return text, label
+end
+
+local function columns_of(params)
+   local columns = { table.unpack(params.text) }
+   columns[#columns + 1] = params.label
+   return columns
+end
+
+local function open(path, params, columns)
+   return data.open(path, { format = params.format ~= "auto" and params.format or nil,
+      header = params.header, quote = params.quote, columns = columns })
+end
+
+--- All rows of a file. params: text, label, map, format, header, quote, as in ft.read.
+---@param path string
+---@param params table
+---@param bad fun(line: integer, message: string, raw: string) told of rows that cannot be read
+function labelled.read(path, params, bad)
+   local columns, map = columns_of(params), mapping(params.map)
+   local reader = failure.try("data", open(path, params, columns))
+   local rows = { texts = {}, labels = {}, lines = {}, file = path, unmapped = 0 }
+   local n = #params.text
+   while true do
+      local values = table.pack(reader:next(columns))
+      local line = table.remove(values, 1)
+      if line == nil then break end
+      if line == false then
+         if values[1]:find("no column", 1, true) and #rows.texts == 0 then failure.raise("data", values[1]) end
+         bad(values[2], values[1], values[3])
+      else
+         local text, label = parts_of(values, n, "\n")
+         if not text then
+            bad(line, ("%s:%d: %s"):format(path, line, label), "")
+         elseif map and not map[label] then
+            rows.unmapped = rows.unmapped + 1
+         else
+            local k = #rows.texts + 1
+            rows.texts[k], rows.labels[k], rows.lines[k] = text, map and map[label] or label, line
+         end
+      end
+   end
+   reader:close()
+   if #rows.texts == 0 then
+      failure.raise("data", ("%s has no rows%s"):format(path, rows.unmapped > 0
+         and (": none of its %d labels is in map"):format(rows.unmapped) or ""))
+   end
+   return rows
+end
+
+--- How many rows a file has, nil where it cannot be opened.
+function labelled.count(path, params)
+   local columns = columns_of(params)
+   local reader = open(path, params, columns)
+   if not reader then return nil end
+   local map, n = mapping(params.map), 0
+   while true do
+      local values = table.pack(reader:next(columns))
+      if values[1] == nil then break end
+      if values[1] and (not map or map[values[#values]]) then n = n + 1 end
+   end
+   return n
+end
+
+return labelled

@@ -1,0 +1,160 @@
+--- One label for each row.
+
+local data = require "ftpipe.core.data"
+local nn = require "ftpipe.nn"
+local sys = require "ftpipe.core.sys"
+local failure = require "ftpipe.failure"
+local labelled = require "ftpipe.reading.labelled"
+local metric = require "ftpipe.metric.classification"
+local stats = require "ftpipe.stats"
+
+local task = { name = "classification", head = "classification", metric = "accuracy", metrics = { "accuracy", "f1", "mcc" },
+   headline = { "accuracy", "f1" }, columns = { "texts", "labels", "lines" },
+   fields = { "rows", "accuracy", "f1", "mcc", "loss", "confusion", "per_class" } }
+
+-- ==== Rows ====
+
+task.read, task.count = labelled.read, labelled.count
+
+--- Rows stand alone, and are shared out label by label.
+function task.units(rows)
+   local groups, order = {}, {}
+   for i, label in ipairs(rows.labels) do
+      if not groups[label] then
+         groups[label] = { key = label, units = {} }
+         order[#order + 1] = groups[label]
+      end
+      table.insert(groups[label].units, { i })
+   end
+   table.sort(order, function(a, b) return a.key < b.key end)
+   return order
+end
+
+-- ==== Tokens ====
+
+-- Numbers in order of value, other labels in byte order.
+local function label_names(rows)
+   local seen, names, numeric = {}, {}, true
+   for _, label in ipairs(rows.labels) do
+      if not seen[label] then
+         seen[label] = true
+         names[#names + 1] = label
+         numeric = numeric and tonumber(label) ~= nil
+      end
+   end
+   table.sort(names, function(a, b)
+      if numeric and tonumber(a) ~= tonumber(b) then return tonumber(a) < tonumber(b) end
+      return a < b
+   end)
+   return names
+end
+
+local function ids_of(rows, ids)
+   local labels, names = {}, {}
+   for label in pairs(ids) do names[#names + 1] = label end
+   for i, label in ipairs(rows.labels) do
+      labels[i] = ids[label]
+      if not labels[i] then
+         table.sort(names)
+         local near = sys.nearest(label, names)
+         failure.raise("data", ("%s:%d: label '%s' does not occur in the training rows%s"):format(rows.file, rows.lines[i],
+            label, near and ("; did you mean '%s'?"):format(near) or ("; there: " .. table.concat(names, ", "))))
+      end
+   end
+   return labels
+end
+
+local function encode(name, rows, ids, with, max_length)
+   local labels = ids_of(rows, ids)
+   local tokens, full = with.tokenizer:encode_all(rows.texts, nil, { max_length = max_length })
+   if not tokens then failure.raise("data", ("%s: %s"):format(rows.file, full)) end
+   local cut = 0
+   for _, n in ipairs(full) do if n > max_length then cut = cut + 1 end end
+   return { name = name, n = #rows.texts, tokens = tokens, labels = labels, gold = labels, texts = rows.texts,
+      keys = rows.texts, lines = rows.lines, file = rows.file, full = full, truncated = cut / #rows.texts }
+end
+
+function task.encode(splits, with, params)
+   local out = { labels = label_names(splits.train) }
+   if #out.labels < 2 then
+      failure.raise("data", ("%s: all training rows have the label '%s'; two or more are needed"):format(
+         splits.train.file, out.labels[1] or ""))
+   end
+   local ids = {}
+   for k, label in ipairs(out.labels) do ids[label] = k end
+   for _, name in ipairs { "train", "valid", "test" } do
+      if splits[name] then out[name] = encode(name, splits[name], ids, with, params.max_length) end
+   end
+   return out
+end
+
+function task.reading(tokens)
+   return { text = tokens.rows.text, label = tokens.rows.label, joiner = "\n", map = tokens.rows.map }
+end
+
+-- ==== Training and scores ====
+
+function task.loss(logits, batch, smoothing) return nn.cross_entropy(logits, batch.labels, smoothing) end
+
+--- { probabilities, predicted (ids from 1), losses (-log p of the gold label) } of a split.
+function task.predict(model, split, features)
+   local probabilities = require("ftpipe.scoring").probabilities(model, split.tokens, features)
+   local losses = {}
+   for i, p in ipairs(probabilities) do losses[i] = -math.log(math.max(p[split.labels[i]], 1e-300)) end
+   return { probabilities = probabilities, predicted = metric.argmax(probabilities), losses = losses }
+end
+
+local measure = { metric = "accuracy" }
+task.measure = measure
+
+local function guesses(input) return input.predicted or metric.argmax(input.probabilities) end
+
+local function with_classes(opts)
+   local out = {}
+   for k, v in pairs(opts) do out[k] = v end
+   out.classes = #opts.recorded.labels
+   return out
+end
+
+function measure.score(gold, input, recorded)
+   return metric.score { gold = gold, predicted = guesses(input), probabilities = input.probabilities, losses = input.losses,
+      labels = recorded.labels }
+end
+
+function measure.interval(gold, input, opts) return stats.interval(gold, guesses(input), with_classes(opts)) end
+
+function measure.paired(gold, a, b, opts) return stats.paired(gold, guesses(a), guesses(b), with_classes(opts)) end
+
+function measure.pick(input, keep) return { predicted = keep(guesses(input)) } end
+
+function measure.counts(gold, recorded)
+   local counts = {}
+   for k = 1, #recorded.labels do counts[k] = 0 end
+   for _, g in ipairs(gold) do counts[g] = counts[g] + 1 end
+   return counts
+end
+
+--- Always the training rows' most frequent label.
+function measure.baseline(train, gold, recorded)
+   local scores = metric.baseline(train, gold, recorded.labels)
+   if not scores then return nil end
+   scores.predictions = { predicted = {} }
+   for row = 1, #gold do scores.predictions.predicted[row] = scores.id end
+   return scores
+end
+
+-- ==== Results ====
+
+--- predictions.csv: row, text, gold, predicted, probability.
+function task.save(dir, tokens, split, predicted)
+   local labels = tokens.labels
+   local w = failure.try("system", data.create(dir .. "/predictions.csv", "csv",
+      { "row", "text", "gold", "predicted", "probability" }))
+   for i = 1, split.n do
+      local k = predicted.predicted[i]
+      failure.try("system", w:row(i, split.texts[i], labels[split.labels[i]], labels[k], predicted.probabilities[i][k]))
+   end
+   failure.try("system", w:commit())
+end
+
+return task

@@ -1,0 +1,43 @@
+--- Tasks by name: what differs between classifying rows and answering questions. A new one adds its file and one line here.
+--
+-- A task is
+--   name, head          its own name and that of its usual head
+--   metric, metrics     what chooses the best epoch unless asked otherwise, and what may be asked for; higher is better
+--   headline, fields    metrics whose baseline and differences metrics.json holds; all it holds of a split's scores
+--   columns             names of the lists in rows that have one element for each row
+--   read(path, params, bad) -> rows               one file; bad(line, message, raw) is told of rows that cannot be read
+--   count(path, params) -> integer?               rows of a file, for `plan`
+--   units(rows) -> { { key, units } }             for ft.split: strata, and in each the lists of rows that stay together
+--   encode(splits, with, params) -> data          for ft.tokenize
+--   loss(logits, batch, smoothing) -> variable    one value for each example
+--   predict(model, split, features) -> predictions, which measure.score reads
+--   measure                                       see ftpipe.evaluation
+--   finish(model, data, features)?                after training: settle model.settings, for instance on the validation split
+--   save(dir, data, split, predictions)           the predictions of a run
+--   reading(data) -> table                        what ftpipe.json holds, so that `predict` reads as training did
+-- data is { train, valid, test, task, labels, max_length, facts, leaked, rows }; a split is { name, n (examples), tokens,
+-- gold (one element for each row), keys (texts that tell rows apart), full (tokens of each row), file } and either
+-- labels (ids from 1) or targets(examples) -> i32 tensor.
+
+local sys = require "ftpipe.core.sys"
+
+local tasks = {}
+
+tasks.names = { "classification", "question_answering" }
+
+--- A task by name.
+---@param name string
+function tasks.find(name)
+   for _, known in ipairs(tasks.names) do
+      if known == name then return require("ftpipe.task." .. name) end
+   end
+   local near = sys.nearest(tostring(name), tasks.names)
+   error(("there is no task '%s'; %s"):format(tostring(name), near and ("did you mean '%s'?"):format(near)
+      or "there is: " .. table.concat(tasks.names, ", ")), 0)
+end
+
+--- The task of a model.
+---@param model ftpipe.model
+function tasks.of(model) return tasks.find(model.options.task or "classification") end
+
+return tasks
