@@ -99,7 +99,7 @@ function M.gather(recorded, measure, opts)
    end
    local evaluation = {
       metric = recorded.metric or measure.metric, metric_names = measure.metric_names, columns = measure.columns,
-      baseline_name = measure.baseline_name,
+      baseline_name = measure.baseline_name, advice = measure.advice,
       labels = recorded.labels, models = models, baseline = next(baseline) and baseline or nil, history = recorded.history,
       data = data, tuned = recorded.tuned,
    }

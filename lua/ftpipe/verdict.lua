@@ -61,6 +61,7 @@ local MODEL_NAMES = { head = "the head alone", two = "two stages", one = "one st
 ---@class ftpipe.evaluation
 ---@field metric string?      "accuracy" (the default), "f1", "mcc" or a task's own, higher is better
 ---@field metric_names table<string, string>? for people; those of classification unless given
+---@field advice string?      what to check where nothing was learnt, instead of labels and columns
 ---@field baseline_name string? of the report's row; "majority class" unless given
 ---@field columns string[]?   metrics that the report shows of the test rows; those of classification unless given
 ---@field labels string[]?
@@ -259,6 +260,7 @@ local function nothing_learnt(c, against, difference)
    local fits = train and base and train - base > GAP
    local by_heart = fits and ("It fits its training rows all the same (%s points). "):format(points(train)) or ""
    local too_little = train and not fits and " If both are right, train longer or with a higher learning rate." or ""
+   if c.evaluation.advice then return say(c, "check_labels", "warning", by_heart .. c.evaluation.advice) end
    say(c, "check_labels", "warning", ("%sCheck that each label still belongs to its row (labels shuffled? "
       .. "columns shifted?) and that the text column is the right one.%s"):format(by_heart, too_little))
 end

@@ -43,9 +43,9 @@ static lua_Integer first_bad(const ft_tokenizer *t, const ft_text *texts, const 
     return 0;
 }
 
-/* windows.encode(tokeniser, texts, pairs or nil, { max_length, stride }) -> tokens, windows.
+/* windows.encode(tokeniser, texts, pairs or nil, { max_length, stride }) -> tokens, windows, { tokens of each row uncut }.
  * Windows of max_length tokens slide over the text, or over the second one of a pair, and share `stride` tokens of it with
- * the next. Or nil, message, number of the text that is not UTF-8 or leaves no room. */
+ * the next, half a window of it where a long first text leaves no more. Or nil, message, number of the text that is not UTF-8 or leaves no room. */
 static int windows_encode(lua_State *L)
 {
     ft_err e;
@@ -57,6 +57,7 @@ static int windows_encode(lua_State *L)
     const ft_encode_opts o = {
         .max_length = (size_t)ft_lua_opt_number(L, 4, "max_length", 0),
         .stride = (size_t)ft_lua_opt_number(L, 4, "stride", 0),
+        .stride_yields = true,
         .truncation = has_pairs ? FT_ONLY_SECOND : FT_ONLY_FIRST,
         .add_special = true,
         .want_offsets = true,
@@ -66,6 +67,8 @@ static int windows_encode(lua_State *L)
     ft_lua_encodings *x = ft_lua_push_encodings(L, CHUNK);
     ft_tokens *tokens = ft_lua_push_tokens(L);
     ft_windows *w = push_windows(L);
+    lua_createtable(L, (int)total, 0);
+    const int full = lua_gettop(L);
 
     for (lua_Integer first = 0; first < total; first += CHUNK) {
         const lua_Integer n = total - first < CHUNK ? total - first : CHUNK;
@@ -79,11 +82,14 @@ static int windows_encode(lua_State *L)
             lua_pushinteger(L, first + bad + 1);
             return 3;
         }
-        for (lua_Integer i = 0; i < n && !s; i++)
+        for (lua_Integer i = 0; i < n && !s; i++) {
             s = ft_windows_add(w, tokens, &x->at[i], (int32_t)(first + i), has_pairs, &e);
+            lua_pushinteger(L, (lua_Integer)x->at[i].full_length);
+            lua_rawseti(L, full, first + i + 1);
+        }
         if (s) return ft_lua_raise(L, &e);
     }
-    return 2;
+    return 3;
 }
 
 /* ==== Looking ==== */

@@ -113,10 +113,10 @@ static ft_status slide(plan *p, const ft_raw *raw, const ft_encode_opts *o, ft_e
 {
     if (p->slides < 0) return ft_fail(e, FT_EUSAGE, "windows over a pair need truncation only_first or only_second");
     const size_t n = raw[p->slides].n, keep = p->keep[p->slides];
-    if (o->stride >= keep)
+    if (o->stride >= keep && !o->stride_yields)
         return ft_fail(e, FT_EUSAGE, "stride %zu must be below the %zu tokens a window has for the text", o->stride,
                        keep);
-    p->step = keep - o->stride;
+    p->step = keep - (o->stride < keep ? o->stride : keep / 2);
     p->windows = 1 + (n - keep + p->step - 1) / p->step;
     return FT_OK;
 }

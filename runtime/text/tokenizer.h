@@ -53,10 +53,11 @@ typedef enum ft_truncation { FT_LONGEST_FIRST, FT_ONLY_FIRST, FT_ONLY_SECOND } f
 typedef struct ft_encode_opts {
     size_t max_length; /* tokens of a window, special ones included; 0: no limit */
     ft_truncation truncation;
-    bool add_special;  /* put [CLS], [SEP] ... around the texts */
-    bool want_offsets; /* fill begin and end */
-    bool windows;      /* keep what does not fit as further windows, instead of dropping it */
-    size_t stride;     /* tokens that one window shares with the next; below the text's room in a window */
+    bool add_special;   /* put [CLS], [SEP] ... around the texts */
+    bool want_offsets;  /* fill begin and end */
+    bool windows;       /* keep what does not fit as further windows, instead of dropping it */
+    size_t stride;      /* tokens that one window shares with the next; below the text's room in a window */
+    bool stride_yields; /* where it is not below that room, half of the room instead of an error */
 } ft_encode_opts;
 
 /* One encoded example. Reused from call to call; start from `ft_encoding x = { 0 }` or init.

@@ -3,14 +3,11 @@
 -- For demonstrations and tests of the whole job where no pre-trained model is at hand. The sentences are put together
 -- from word lists, so a model can learn them in seconds; scores on them mean nothing.
 
-local bert = require "ftpipe.arch.bert"
 local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
-local nn = require "ftpipe.nn"
-local param = require "ftpipe.core.param"
-local store = require "ftpipe.core.store"
 local sys = require "ftpipe.core.sys"
+local encoder = require "encoder"
 
 local dir = assert(arg and arg[1], "usage: ftpipe lua tests/demo/make.lua DIR [ROWS]")
 local rows = tonumber(arg[2]) or 600
@@ -29,27 +26,10 @@ for _, list in ipairs { things, parts, good, bad, frame } do
    for _, word in ipairs(list) do vocab[#vocab + 1] = word end
 end
 
-local config = { model_type = "bert", vocab_size = #vocab, hidden_size = 32, num_hidden_layers = 2, num_attention_heads = 4,
-   intermediate_size = 64, max_position_embeddings = 64, type_vocab_size = 2, hidden_act = "gelu", hidden_dropout_prob = 0.1,
-   attention_probs_dropout_prob = 0.1, layer_norm_eps = 1e-12, initializer_range = 0.1 }
-
-local function write(path, bytes) assert(fs.write(path, bytes)) end
-
 local function write_encoder(out)
-   assert(fs.mkdirs(out))
-   local set, tensors = param.set(), {}
-   local tree, d = bert.build(config, true)
-   local names = bert.weights(d)
-   for _, p in ipairs(nn.bind(tree, set, "encoder", 7)) do
-      local theirs, t = names[p:name()], p:tensor()
-      local shape = t:shape()
-      shape[1] = shape[1] // #theirs
-      for i, name in ipairs(theirs) do tensors[name] = t:view((i - 1) * (t:count() // #theirs) + 1, shape) end
-   end
-   assert(store.write(out .. "/model.safetensors", tensors, { format = "pt" }))
-   write(out .. "/config.json", json.encode(config) .. "\n")
-   write(out .. "/vocab.txt", table.concat(vocab, "\n") .. "\n")
-   write(out .. "/tokenizer_config.json", json.encode { do_lower_case = true, model_max_length = 64 } .. "\n")
+   encoder.write(out, encoder.config(#vocab, 64))
+   assert(fs.write(out .. "/vocab.txt", table.concat(vocab, "\n") .. "\n"))
+   assert(fs.write(out .. "/tokenizer_config.json", json.encode { do_lower_case = true, model_max_length = 64 } .. "\n"))
 end
 
 -- ==== Reviews ====

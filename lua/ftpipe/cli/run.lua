@@ -25,7 +25,9 @@ local function say_where(out)
    sys.err(("results: %s\n"):format(out))
    local config = fs.read(out .. "/model/config.json")
    if not config then return end
-   if config:find("ForMaskedLM", 1, true) then
+   if config:find("ForQuestionAnswering", 1, true) then
+      sys.err(("to use it: ftpipe predict %s/model --question \"...\" --context \"...\"\n"):format(out))
+   elseif config:find("ForMaskedLM", 1, true) then
       sys.err(("to fine-tune it: ftpipe run pipelines/sentiment.lua --set model=%s/model --set data=FILE\n"):format(out))
    else
       sys.err(("to use it: ftpipe predict %s/model \"some text\"\n"):format(out))

@@ -62,7 +62,7 @@ local function max_length_of(params, task, limit)
    return params.max_length
 end
 
-function step.run(_, inputs, params)
+function step.run(ctx, inputs, params)
    local splits, with = inputs.rows.splits, inputs.with
    if not splits.train then failure.raise("data", "there are no training rows: put ft.split before ft.tokenize") end
    local task = tasks.find(inputs.rows.task or "classification")
@@ -70,6 +70,7 @@ function step.run(_, inputs, params)
    local out = task.encode(splits, with, { max_length = max_length, stride = params.stride })
    out.task, out.tokenizer, out.max_length, out.rows = task.name, with.tokenizer, max_length, inputs.rows
    out.facts, out.leaked = facts_of(out, max_length)
+   for _, note in ipairs(out.notes or {}) do ctx:say(note) end
    return out
 end
 

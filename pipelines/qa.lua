@@ -1,0 +1,49 @@
+-- Answers to questions in two stages: the new head alone on a frozen encoder, then everything.
+--
+--   ftpipe run pipelines/qa.lua --set model=DIR --set data=questions.json
+--   ftpipe run pipelines/qa.lua --set model=DIR --set train=train-v2.0.json --set test=dev-v2.0.json --set control=true
+
+local ft = require "ftpipe"
+
+local p = ft.params {
+   model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
+   data         = { type = "path", help = "SQuAD JSON (1.1 or 2.0) or JSONL, split 80/10/10 by context" },
+   train        = { type = "path", help = "or one file for each split" },
+   valid        = { type = "path" },
+   test         = { type = "path" },
+   bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
+   max_length   = { type = "integer", default = "auto", min = 8, help = "tokens of a window" },
+   stride       = { type = "integer", default = "auto", min = 0, help = "tokens that windows of a context share" },
+   metric       = { default = "f1", choices = { "f1", "exact" }, help = "what chooses the best epoch" },
+   lr           = { default = "auto", min = 0, help = "learning rate of stage two" },
+   epochs       = { type = "integer", default = "auto", min = 1, help = "most epochs of stage two" },
+   batch        = { type = "integer", default = "auto", min = 1, help = "windows of an update" },
+   head_lr      = { default = "auto", min = 0, help = "learning rate of stage one" },
+   head_epochs  = { type = "integer", default = "auto", min = 1, help = "most epochs of stage one" },
+   precision    = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of the products of stage two" },
+   control      = { default = false, help = "also train in one stage, and compare" },
+}
+
+local task    = "question_answering"
+local rows    = ft.read         { task = task, from = p.data, train = p.train, valid = p.valid, test = p.test, bad = p.bad }
+local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
+local encoder = ft.pretrained   { from = p.model }
+local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length, stride = p.stride }
+local fresh   = ft.replace_head { on = encoder, task = task, labels = data }
+
+local function everything(name, from)
+   return ft.finetune { name = name, model = from, data = data, lr = p.lr, epochs = p.epochs, batch = p.batch,
+                        metric = p.metric, precision = p.precision }
+end
+
+local head    = ft.finetune     { name = "head", model = fresh, data = data, freeze = "loaded",  -- stage one
+                                  lr = p.head_lr, epochs = p.head_epochs, batch = p.batch, metric = p.metric }
+local tuned   = everything("tuned", head)                                                       -- stage two
+local models  = { head = head, two = tuned }
+if p.control then models.one = everything("control", fresh) end
+
+return ft.pipeline {
+   name = "qa", api = 1, seed = 1,
+   model  = tuned,                                        -- what `model/` holds and `predict` uses
+   report = ft.evaluate { data = data, models = models, metric = p.metric },
+}
