@@ -10,6 +10,7 @@ local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
+local line_file = require "ftpipe.line_file"
 
 local predict = {}
 
@@ -31,10 +32,17 @@ predictor.__index = predictor
 
 --- Load a model directory, or the model/ of a run's directory.
 ---@param dir string
----@return ftpipe.predictor
-function predict.open(dir)
+---@return ftpipe.model
+function predict.load(dir)
    if not fs.stat(dir .. "/config.json") and fs.stat(dir .. "/model/config.json") then dir = dir .. "/model" end
-   local model = require("ftpipe.model").load(dir)
+   return require("ftpipe.model").load(dir)
+end
+
+--- A classifier, by its directory or loaded.
+---@param model string|ftpipe.model
+---@return ftpipe.predictor
+function predict.open(model)
+   if type(model) == "string" then model = predict.load(model) end
    local own = model.own or {}
    return setmetatable({ model = model, labels = model.options.labels, text = own.text, joiner = own.joiner or "\n",
       max_length = own.max_length or math.min(model.dims.positions, 512) }, predictor)
@@ -103,10 +111,6 @@ local function flush_to_nobody()
    sys.err ""
 end
 
-local function cannot_write(path, message)
-   return ("cannot write %s: %s"):format(path, message:match ": ([^:]+)$" or message)
-end
-
 local sinks = {}
 local sink_meta = { __close = function(sink) sink:abandon() end }
 
@@ -144,40 +148,14 @@ end
 sinks.csv, sinks.tsv = tabular_sink, tabular_sink
 
 function sinks.jsonl(self, path, _, source)
-   local part = path and ("%s.part-%d"):format(path, sys.pid())
-   local file, message
-   if path then
-      file, message = fs.append(part, 0)
-      if not file then failure.raise("usage", cannot_write(path, message)) end
-   end
-   local function abandon()
-      if file then
-         file:close()
-         file = nil
-         fs.remove(part)
-      end
-   end
+   local file = line_file.open(path)
    return {
       row = function(_, row, p)
          local body, taken = source.object(row)
-         local line = ("%s%s%s}\n"):format(body, body:find "^{%s*$" and "" or ",", json_additions(self, p, taken))
-         if not file then
-            sys.out(line)
-            return true
-         end
-         local ok, problem = file:write(line)
-         return ok, problem and cannot_write(path, problem)
+         return file:write(("%s%s%s}\n"):format(body, body:find "^{%s*$" and "" or ",", json_additions(self, p, taken)))
       end,
-      commit = function()
-         if not file then return true end
-         local ok, problem = file:flush()
-         if ok then ok, problem = fs.rename(part, path) end
-         if not ok then return nil, cannot_write(path, problem) end
-         file:close()
-         file = nil
-         return true
-      end,
-      abandon = abandon,
+      commit = function() return file:commit() end,
+      abandon = function() file:abandon() end,
    }
 end
 
@@ -455,7 +433,7 @@ end
 ---@return { rows: integer, cut: integer }
 function predictor:stream(opts)
    if opts.output and fs.stat(opts.output) == "directory" then
-      failure.raise("usage", cannot_write(opts.output, "it is a directory"))
+      failure.raise("usage", line_file.cannot_write(opts.output, "it is a directory"))
    end
    local source = open_source(self, opts.input, opts)
    local format = output_format(opts, source)

@@ -29,6 +29,40 @@ check "the report" grep -q "always no answer .* test exact match *test F1\|test 
 "$FTPIPE" score qa --gold $questions/test.json --predictions "$work/run/predictions.json" --json > "$work/scores.json"
 check "predictions.json scores as metrics.json says" "$FTPIPE" lua tests/cli/same_scores.lua "$work/scores.json" "$work/run/metrics.json"
 
+# ---- predict ----
+
+ask() { "$FTPIPE" predict "$work/run" --quiet "$@" > "$work/out" 2> "$work/message"; }
+refused() {   # refused NAME PHRASE [arguments]: a usage error that says the phrase
+    name=$1 phrase=$2
+    shift 2
+    ask "$@"
+    if [ $? -eq 2 ] && grep -qF -- "$phrase" "$work/message"; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAILED $name:"; cat "$work/message"; fi
+}
+check "one question" ask --question "Who keeps the lamp?" --context "Odile keeps the lamp in the tower."
+check "a table of answers" grep -q "^score  place        answer" "$work/out"
+check "as JSON" ask --json --best 2 --question "Who keeps the lamp?" --context "Odile keeps the lamp in the tower."
+check "its keys" sh -c "grep -q '^{\"question\":.*\"answer\":.*\"start\":.*\"end\":.*\"score\":.*\"no_answer\":.*\"best\":\[{' '$work/out'"
+check "a file of SQuAD's to its scripts' form" ask --input $questions/test.json --output "$work/answers.json"
+check "is what the run itself predicted" "$FTPIPE" lua tests/cli/same_json.lua "$work/answers.json" "$work/run/predictions.json"
+printf '{"id":"a","question":"Who?","context":"Odile and Tarn.","answer":"gold","n":1.50}\n\n{"question":"What?","context":"A lamp."}\n' > "$work/in.jsonl"
+check "JSON Lines" ask --input "$work/in.jsonl" --output "$work/out.jsonl"
+check "keep their bytes, and a name that is taken" grep -q '^{"id":"a","question":"Who?","context":"Odile and Tarn.","answer":"gold","n":1.50,"predicted_answer":' "$work/out.jsonl"
+check "one answer a line" test "$(wc -l < "$work/out.jsonl")" = 2
+check "standard input" sh -c "'$FTPIPE' predict '$work/run' --quiet --input - < '$work/in.jsonl' | cmp - '$work/out.jsonl'"
+check "the same on one thread" ask --threads 1 --input "$work/in.jsonl" --output "$work/one.jsonl"
+check "with the same bits" cmp "$work/one.jsonl" "$work/out.jsonl"
+printf '{"question":"Who?","context":"x"}\n{"question":"Who?"}\n' > "$work/in.jsonl"
+refused "a question without context" "in.jsonl:2: there is no context" --input "$work/in.jsonl" --output "$work/none.jsonl"
+check "leaves nothing" test ! -e "$work/none.jsonl"
+printf '{"question":"Who?","context":"x"\n' > "$work/in.jsonl"
+refused "JSON that is not closed" "in.jsonl:1: invalid JSON" --input "$work/in.jsonl"
+refused "a question alone" "--question and --context go together" --question "Who?"
+refused "texts" "answers questions" "some text"
+refused "an empty context" "--context is empty" --question "Who?" --context " "
+refused "a question that fills the window" "question '1': truncation only_second" --question "$(printf 'who %.0s' $(seq 120))" --context "x"
+refused "an output of no known format" "end it with .jsonl or .json" --input $questions/test.json --output "$work/x.csv"
+
 # A bad row names its question and nothing is written; put aside, the others are read.
 sed 's/"answer_start": 69/"answer_start": 70/' $questions/test.json > "$work/bad.json"
 if "$FTPIPE" run pipelines/qa.lua --quiet --set model="$work/encoder" --set data="$work/bad.json" --out "$work/bad" > "$work/said" 2>&1 ||

@@ -8,6 +8,7 @@ local json = require "ftpipe.core.json"
 local param = require "ftpipe.core.param"
 local store = require "ftpipe.core.store"
 local tensor = require "ftpipe.core.tensor"
+local answering = require "ftpipe.answering"
 local model = require "ftpipe.model"
 local nn = require "ftpipe.nn"
 local questions = require "ftpipe.reading.questions"
@@ -145,6 +146,53 @@ check.test("the_best_spans_of_a_window_are_those_of_all_pairs", function()
       check.near(spans.null, flat[at + 1] + flat[at + 2], 1e-6)
       at = at + 2 * tokens:length(i)
    end
+end)
+
+check.test("answers_over_windows_are_those_of_all_pairs_of_tokens", function()
+   local longest = answering.LONGEST
+   answering.LONGEST = expect.longest
+   local split = { tokens = tokens, windows = w, rows = { questions = expect.rows } }
+   local all_spans = answering.spans(m, split)
+   answering.LONGEST = longest
+   for row, want in ipairs(expect.answers) do
+      local got = all_spans[row]
+      check.near(got.null, want.null, 1e-4, "null score")
+      for k, span in ipairs(want.spans) do
+         check.near(got[k][3], span[3], 1e-4, "score")
+         check.equal({ got[k][1], got[k][2] }, { span[1], span[2] }, ("row %d, span %d"):format(row, k))
+      end
+   end
+end)
+
+check.test("probabilities_of_answers_and_of_there_being_none", function()
+   local spans = { { 0, 3, 2.0 }, { 4, 6, 1.0 }, null = 1.0 }
+   local p, none = answering.probabilities(spans, true)
+   check.near(p[1] + p[2] + none, 1, 1e-12)
+   check.near(p[2], none, 1e-12)
+   check.near(p[1] / p[2], math.exp(1), 1e-12)
+   check.near(answering.no_answer(spans), 1 / (1 + math.exp(1)), 1e-12)
+   local sure, nothing = answering.probabilities(spans, false)
+   check.near(sure[1] + sure[2], 1, 1e-12)
+   check.equal(nothing, 0.0)
+   check.equal(answering.no_answer { null = 0.5 }, 1.0)
+   check.equal(answering.text("né à \u{1F600} X", { 1, 6 }), "é à \u{1F600}")
+end)
+
+check.test("a_loaded_model_answers_with_places_in_its_context", function()
+   local answerer = require("ftpipe.predict_questions").open(m)
+   local rows = { ids = {}, questions = {}, contexts = {}, lines = {}, file = "test" }
+   for i = 1, #expect.rows do
+      rows.ids[i], rows.questions[i], rows.contexts[i] = all.ids[i], all.questions[i], all.contexts[i]
+   end
+   for i, p in ipairs(answerer:answers(rows, 3)) do
+      check.equal({ #p.best, p.no_answer, p.answer }, { 3, 0.0, p.best[1].text })      -- transformers' own directory always answers
+      for _, b in ipairs(p.best) do
+         local c = rows.contexts[i]
+         check.equal(c:sub(utf8.offset(c, b.start + 1), utf8.offset(c, b.stop + 1) - 1), b.text)
+      end
+   end
+   answerer.threshold = 0.0
+   check.equal({ answerer:answers(rows, 3)[1].answer, answerer:answers(rows, 3)[1].start }, { "" })
 end)
 
 check.test("windows_that_leave_no_room_are_named", function()

@@ -1,12 +1,12 @@
---- ftpipe predict: labels for texts on the command line, or for the rows of a file.
+--- ftpipe predict: labels for texts on the command line or for the rows of a file, or answers to questions.
 
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local machine = require "ftpipe.cli.machine"
 
 local predict = {
-   summary = "Predict labels with a tuned model",
-   usage = "predict MODEL (TEXT... | --input FILE) [options]",
+   summary = "Predict labels or answers with a tuned model",
+   usage = "predict MODEL (TEXT... | --question Q --context C | --input FILE) [options]",
    details = [[
 MODEL is a model directory, or the directory of a run that holds one.
 
@@ -18,7 +18,13 @@ lines of text, or JSON Lines if it begins with "{", unless --format says otherwi
 their order and columns and get label, score and prob_LABEL for every label; in JSON Lines label,
 score and the object probabilities. A name that is there already becomes predicted_NAME. The
 output's format follows the extension of --output, else the input; lines of text become CSV. At
---output nothing appears unless every row could be read.]],
+--output nothing appears unless every row could be read.
+
+A model that answers questions takes --question and --context, or a file in SQuAD JSON, JSON Lines or
+a JSON array with question, context and, if there is one, id. It answers in JSON Lines: answer (empty
+where there is none), start and end (characters of the context, from 0), score (its probability),
+no_answer (the probability that there is none) and best (the --best most probable answers). An
+--output that ends with .json gets { id: answer }, as SQuAD's scripts read it.]],
    options = machine.with {
       { name = "input", arg = "FILE", help = "rows to predict, - for standard input" },
       { name = "output", arg = "FILE", help = "where they go with their labels", default = "standard output" },
@@ -26,6 +32,9 @@ output's format follows the extension of --output, else the input; lines of text
       { name = "format", arg = "NAME", choices = { "csv", "tsv", "jsonl", "json", "lines" },
          help = "format of the input" },
       { name = "text", arg = "A,B", help = "columns that hold the text", default = "those the model was trained on" },
+      { name = "question", arg = "TEXT", help = "a question" },
+      { name = "context", arg = "TEXT", help = "the text that holds its answer" },
+      { name = "best", arg = "N", type = "integer", min = 1, max = 20, help = "answers of each question", default = "5" },
       { name = "batch-rows", arg = "N", type = "integer", min = 1, max = 1000000,
          help = "rows that are sorted by length and computed together", default = "1024" },
    },
@@ -34,10 +43,19 @@ output's format follows the extension of --output, else the input; lines of text
 local function check(opts, positional)
    local function fail(message) failure.raise("usage", message, "ftpipe " .. predict.usage) end
    if not positional[1] then fail "predict needs a model" end
+   local asks = opts.question or opts.context
+   if asks and not (opts.question and opts.context) then fail "--question and --context go together" end
    if opts.input and positional[2] then fail "give either texts or --input, not both" end
-   if not opts.input and not positional[2] then fail "there is nothing to predict: give texts, or --input FILE" end
+   if asks and (opts.input or positional[2]) then fail "give either --question and --context, or texts, or --input" end
+   if not opts.input and not positional[2] and not asks then
+      fail "there is nothing to predict: give texts, --question and --context, or --input FILE"
+   end
    for _, name in ipairs { "output", "format", "text", "batch_rows" } do
       if opts[name] and not opts.input then fail(("--%s goes with --input"):format(name:gsub("_", "-"))) end
+   end
+   for _, name in ipairs { "question", "context" } do
+      if opts[name] and not utf8.len(opts[name]) then fail(("--%s is not UTF-8"):format(name)) end
+      if opts[name] and not opts[name]:find "%S" then fail(("--%s is empty"):format(name)) end
    end
    for _, name in ipairs { "input", "output", "text" } do
       if opts[name] and not opts[name]:find "[^,]" then fail(("--%s is empty"):format(name)) end
@@ -97,7 +115,15 @@ end
 function predict.run(opts, positional)
    check(opts, positional)
    machine.apply(opts)
-   local predictor = require("ftpipe.predict").open(positional[1])
+   local model = require("ftpipe.predict").load(positional[1])
+   if model.options.task == "question_answering" then
+      return require("ftpipe.cli.predict_questions").run(model, opts, positional)
+   end
+   if opts.question or opts.best then
+      failure.raise("usage", ("%s answers no questions: its head is '%s'"):format(positional[1], model.head_unit.name),
+         "give texts, or --input FILE")
+   end
+   local predictor = require("ftpipe.predict").open(model)
    if opts.input then predict_file(predictor, opts)
    else predict_texts(predictor, table.move(positional, 2, #positional, 1, {}), opts) end
 end

@@ -169,11 +169,12 @@ local function keys_of(row)
    return keys
 end
 
-local function add_row(rows, row, context, id, line)
+local function add_row(rows, row, opts, id)
+   local context, line = opts.context, opts.line
    local keys = keys_of(row)
    local question = need(row, "question", keys)
    context = context or need(row, "context", keys)
-   local given = pairs_of(row)
+   local given = rows.wants_answers and pairs_of(row) or nil
    if given and #given > 0 and row.is_impossible == true then bad "it is marked is_impossible, but has answers" end
    rows.pool[context] = rows.pool[context] or context
    context = rows.pool[context]
@@ -182,6 +183,9 @@ local function add_row(rows, row, context, id, line)
    if rows.seen[id] then bad(("its id occurs before, %s"):format(rows.seen[id])) end
    rows.seen[id] = line and ("on line %d"):format(line) or ("as question %d"):format(rows.n + 1)
    local k = rows.n + 1
+   if rows.raw then
+      rows.raw[k] = opts.raw or json.encode(opts.context and { id = id, question = question } or row)
+   end
    rows.n, rows.ids[k], rows.questions[k], rows.contexts[k], rows.answers[k], rows.lines[k] = k, id, question, context,
       answers, line
 end
@@ -200,7 +204,7 @@ local function take(rows, reject, row, opts)
    local ok, problem = pcall(function()
       if type(row) ~= "table" or (#row > 0 or next(row) == nil) then bad "expected an object" end
       id = id_of(row, opts.id)
-      add_row(rows, row, opts.context, id, opts.line)
+      add_row(rows, row, opts, id)
    end)
    if ok then return end
    if type(problem) ~= "table" or not problem.bad then error(problem, 0) end
@@ -240,7 +244,7 @@ local function read_squad(rows, reject, value)
 end
 
 local function read_json(rows, reject)
-   local bytes = failure.try("data", fs.read(rows.file)):gsub("^\xef\xbb\xbf", "")
+   local bytes = failure.try("data", fs.read(rows.path)):gsub("^\xef\xbb\xbf", "")
    local value, message = json.decode(bytes)
    if value == nil then
       local line, rest = message:match "line (%d+), (.*)$"
@@ -256,7 +260,7 @@ local function read_json(rows, reject)
 end
 
 local function read_lines(rows, reject)
-   local reader = failure.try("data", data.open(rows.file, { format = "lines" }))
+   local reader = failure.try("data", data.open(rows.path, { format = "lines" }))
    while true do
       local line, raw, at, bytes = reader:next { "text" }
       if line == nil then break end
@@ -268,7 +272,7 @@ local function read_lines(rows, reject)
          if row == nil then
             reject(rows.file, line, ("%s: invalid JSON in %s"):format(where, (message:gsub("^.-line %d+, ", ""))), raw)
          else
-            take(rows, reject, row, { where = where, line = line, id = tostring(line) })
+            take(rows, reject, row, { where = where, line = line, id = tostring(line), raw = raw })
          end
       end
    end
@@ -281,6 +285,7 @@ local function format_of(path, format)
    local extension = (path:match "%.([^./]+)$" or ""):lower()
    if extension == "jsonl" or extension == "ndjson" then return "jsonl" end
    if extension == "json" then return "json" end
+   if path == "-" then return "jsonl" end
    failure.raise("usage", ("%s: questions are read from .json (SQuAD or an array) and .jsonl files"):format(path),
       "say format = \"squad\", \"json\" or \"jsonl\"")
 end
@@ -291,6 +296,8 @@ local function refuse(_, _, message) failure.raise("data", message, HINT) end
 
 ---@class ftpipe.question_options
 ---@field format "auto"|"squad"|"json"|"jsonl"|nil
+---@field answers boolean? false: answers that rows may have are not looked at
+---@field raw boolean? keep the JSON text of each row (of SQuAD: its id and question) in `raw`
 ---@field reject nil|fun(file: string, line: integer, message: string, row: string) called for a row that cannot be
 ---   read, which is left out; without it such a row is an error
 
@@ -300,9 +307,11 @@ local function refuse(_, _, message) failure.raise("data", message, HINT) end
 ---@return ftpipe.questions
 function questions.read(path, opts)
    opts = opts or {}
-   local rows = { n = 0, ids = {}, questions = {}, contexts = {}, answers = {}, lines = {}, file = path, seen = {}, pool = {},
-      units = { utf16 = 0, bytes = 0 } }
+   local rows = { n = 0, ids = {}, questions = {}, contexts = {}, answers = {}, lines = {},
+      path = path, file = path, seen = {}, pool = {},
+      units = { utf16 = 0, bytes = 0 }, wants_answers = opts.answers ~= false, raw = opts.raw and {} or nil }
    local read = format_of(path, opts.format) == "jsonl" and read_lines or read_json
+   if path == "-" then rows.path, rows.file = read == read_json and "/dev/stdin" or path, "standard input" end
    read(rows, opts.reject or refuse)
    rows.seen, rows.pool = nil, nil
    if rows.n == 0 then failure.raise("data", ("%s has no questions"):format(path)) end
