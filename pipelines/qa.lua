@@ -11,6 +11,7 @@ local p = ft.params {
    train        = { type = "path", help = "or one file for each split" },
    valid        = { type = "path" },
    test         = { type = "path" },
+   head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for questions" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
    max_length   = { type = "integer", default = "auto", min = 8, help = "tokens of a window" },
    stride       = { type = "integer", default = "auto", min = 0, help = "tokens that windows of a context share" },
@@ -36,14 +37,21 @@ local function everything(name, from)
                         metric = p.metric, precision = p.precision }
 end
 
-local head    = ft.finetune     { name = "head", model = fresh, data = data, freeze = "loaded",  -- stage one
-                                  lr = p.head_lr, epochs = p.head_epochs, batch = p.batch, metric = p.metric }
-local tuned   = everything("tuned", head)                                                       -- stage two
-local models  = { head = head, two = tuned }
+local tuned, models, judged
+if p.head == "keep" then
+   local before = ft.replace_head { on = encoder, task = task, labels = data, head = "keep" }
+   tuned = everything("tuned", before)
+   models, judged = { before = before, tuned = tuned }, "tuned"
+else
+   local head  = ft.finetune { name = "head", model = fresh, data = data, freeze = "loaded",      -- stage one
+                               lr = p.head_lr, epochs = p.head_epochs, batch = p.batch, metric = p.metric }
+   tuned = everything("tuned", head)                                                            -- stage two
+   models = { head = head, two = tuned }
+end
 if p.control then models.one = everything("control", fresh) end
 
 return ft.pipeline {
    name = "qa", api = 1, seed = 1,
    model  = tuned,                                        -- what `model/` holds and `predict` uses
-   report = ft.evaluate { data = data, models = models, metric = p.metric },
+   report = ft.evaluate { data = data, models = models, metric = p.metric, tuned = judged },
 }

@@ -15,6 +15,7 @@ local p = ft.params {
    label        = { default = "label", help = "column; names or numbers" },
    map          = { type = "map", help = "rename or drop labels: 1:neg,2:neg,4:pos,5:pos" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
+   head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for these labels" },
    pool         = { default = "pooler", choices = { "pooler", "cls", "mean" }, help = "what the head reads" },
    max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row" },
    lr           = { default = "auto", min = 0, help = "learning rate of stage two" },
@@ -38,14 +39,21 @@ local function everything(name, from)
                         precision = p.precision }
 end
 
-local head    = ft.finetune     { name = "head", model = fresh, data = data, freeze = "loaded",  -- stage one
-                                  lr = p.head_lr, epochs = p.head_epochs, batch = p.batch }
-local tuned   = everything("tuned", head)                                                       -- stage two
-local models  = { head = head, two = tuned }
+local tuned, models, judged
+if p.head == "keep" then
+   local before = ft.replace_head { on = encoder, task = "classification", labels = data, head = "keep" }
+   tuned = everything("tuned", before)
+   models, judged = { before = before, tuned = tuned }, "tuned"
+else
+   local head  = ft.finetune { name = "head", model = fresh, data = data, freeze = "loaded",      -- stage one
+                               lr = p.head_lr, epochs = p.head_epochs, batch = p.batch }
+   tuned = everything("tuned", head)                                                            -- stage two
+   models = { head = head, two = tuned }
+end
 if p.control then models.one = everything("control", fresh) end
 
 return ft.pipeline {
    name = "sentiment", api = 1, seed = 1,
    model  = tuned,                                        -- what `model/` holds and `predict` uses
-   report = ft.evaluate { data = data, models = models },
+   report = ft.evaluate { data = data, models = models, tuned = judged },
 }

@@ -88,8 +88,9 @@ local function step_context(run, step)
    --- Say once which weights are loaded, new and frozen.
    function ctx:card(model)
       local card = model:card()
-      ctx:say(("%s: %d of %d parameters are trained; %d tensors loaded, %d new (%s), %d frozen"):format(self.step,
-         card.trainable, card.parameters, #card.loaded, #card.new, table.concat(card.new, ", "), #card.frozen))
+      ctx:say(("%s: %d of %d parameters are trained; %d tensors loaded, %d new%s, %d frozen"):format(self.step,
+         card.trainable, card.parameters, #card.loaded, #card.new,
+         #card.new > 0 and (" (%s)"):format(table.concat(card.new, ", ")) or "", #card.frozen))
       run.cards[step.id] = card
    end
 

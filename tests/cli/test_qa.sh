@@ -18,7 +18,7 @@ check() {
 }
 run() {
     "$FTPIPE" run pipelines/qa.lua --set model="$work/encoder" --set train=$questions/train.json --set valid=$questions/valid.json \
-        --set test=$questions/test.json --set head_epochs=2 --set epochs=2 --set lr=1e-3 "$@"
+        --set test=$questions/test.json --set head_epochs=1 --set epochs=1 --set lr=1e-3 "$@"
 }
 
 check "two stages and the control" run --set control=true --out "$work/run"
@@ -62,6 +62,14 @@ refused "texts" "answers questions" "some text"
 refused "an empty context" "--context is empty" --question "Who?" --context " "
 refused "a question that fills the window" "question '1': truncation only_second" --question "$(printf 'who %.0s' $(seq 120))" --context "x"
 refused "an output of no known format" "end it with .jsonl or .json" --input $questions/test.json --output "$work/x.csv"
+
+# ---- Going on from a tuned model ----
+
+check "the head is kept" "$FTPIPE" run pipelines/qa.lua --set model="$work/run/model" --set train=$questions/train.json \
+    --set valid=$questions/valid.json --set test=$questions/test.json --set head=keep --set epochs=1 --out "$work/kept"
+cp "$work/said" "$work/log"
+check "it is scored before training" grep -q "tuned: before training, validation f1" "$work/log"
+check "before is what the former run ended with" "$FTPIPE" lua tests/cli/same_before.lua "$work/kept/metrics.json" "$work/run/metrics.json"
 
 # A bad row names its question and nothing is written; put aside, the others are read.
 sed 's/"answer_start": 69/"answer_start": 70/' $questions/test.json > "$work/bad.json"

@@ -119,11 +119,18 @@ local function end_of_epoch(ctx, model, valid, cached, params, update)
    end
 end
 
+-- What a model that was tuned before brings along.
+local function say_start(ctx, model, valid, cached, params)
+   local score, loss = scoring.score(model, valid, params.metric, cached)
+   ctx:say(("%s: before training, validation %s %.4f, loss %.4f"):format(ctx.step, params.metric, score, loss))
+end
+
 function step.run(ctx, inputs, given)
    local model, data = ctx:own(inputs.model), inputs.data
    if not data.train then failure.raise("data", "there are no training rows") end
    local params = step.settle(given, parameters_of(model), data.train.n)
    local task = tasks.of(model)
+   model.settings = {}      -- of the training before
    params.metric = step.metric_of(task, given.metric)
    params.precision = step.precision_of(params.precision)
    ctx:compute_in(params.precision)
@@ -134,6 +141,7 @@ function step.run(ctx, inputs, given)
    local cached = cache(ctx, model, data.train)
    local cached_valid = cached and cache(ctx, model, data.valid)
    local soft = inputs.soft and soft_labels.targets(inputs.soft, model, data.train, params)
+   if model.options.kept and data.valid then say_start(ctx, model, data.valid, cached_valid, params) end
    local opt = step.optimiser_of(model, params)
    for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, features = cached,
       tokens_per_batch = params.tokens_per_batch }) do
