@@ -200,6 +200,15 @@ function model.blank(config, tokenizer)
    return { config = config, unit = unit, dims = unit.dimensions(config), tokenizer = tokenizer }
 end
 
+--- A model whose weights are still to be set: of a configuration, with a head by name or by its source.
+---@param head string|table
+---@param opts table as the model had them that it replaces
+function model.empty(config, tokenizer, head, opts)
+   local unit = arch.find(config.model_type)
+   return new({ unit = unit, config = config, dims = unit.dimensions(config), tokenizer = tokenizer },
+      type(head) == "table" and heads.from_source(head) or heads.find(head), opts, 0)
+end
+
 --- All parameters in their canonical order.
 function model:parameters() return self.list end
 

@@ -110,30 +110,37 @@ local function environment(require_function)
    })
 end
 
+-- Text and chunk name of a module beside the script, or nil.
+local function module_finder(dir)
+   return function(name)
+      local relative = name:gsub("%.", "/")
+      if relative:find("..", 1, true) or relative:find("^/") then error("modules are named relative to the script", 3) end
+      for _, tail in ipairs { ".lua", "/init.lua" } do
+         local path = (dir == "" and "" or dir .. "/") .. relative .. tail
+         local text = fs.read(path)
+         if text then return text, "@" .. path end
+      end
+   end
+end
+
 -- require for scripts: ftpipe's own modules by name, else files beside the script
 local function script_require(dir)
-   local loaded, env = {}, nil
+   local loaded, env, find = {}, nil, module_finder(dir)
+   heads.set_modules(find)
    local function req(name)
       if name == "ftpipe" then return require "ftpipe" end
       if loaded[name] ~= nil then return loaded[name] end
       if name:find("^ftpipe%.") then
          error(("module '%s' is internal; require \"ftpipe\" gives the whole interface"):format(name), 2)
       end
-      local relative = name:gsub("%.", "/")
-      if relative:find("..", 1, true) or relative:find("^/") then error("modules are named relative to the script", 2) end
-      for _, tail in ipairs { ".lua", "/init.lua" } do
-         local path = (dir == "" and "" or dir .. "/") .. relative .. tail
-         local text = fs.read(path)
-         if text then
-            heads.remember("@" .. path, text)
-            local f, message = host.load(text, "@" .. path, env)
-            if not f then error(message, 0) end
-            local value = f(name)
-            loaded[name] = value == nil and true or value
-            return loaded[name]
-         end
-      end
-      error(("no module '%s' beside the pipeline file"):format(name), 2)
+      local text, chunk = find(name)
+      if not text then error(("no module '%s' beside the pipeline file"):format(name), 2) end
+      heads.remember(chunk, text)
+      local f, message = host.load(text, chunk, env)
+      if not f then error(message, 0) end
+      local value = f(name)
+      loaded[name] = value == nil and true or value
+      return loaded[name]
    end
    env = environment(req)
    return env

@@ -8,7 +8,7 @@ local json = require "ftpipe.core.json"
 local fs = require "ftpipe.core.fs"
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
-local heads = require "ftpipe.head"
+local identity = require "ftpipe.identity"
 
 local plan = {}
 plan.__index = plan
@@ -148,60 +148,41 @@ function plan:prune(goals)
    self.steps = kept
 end
 
--- Functions and heads appear in the plan by what identifies them: their source text.
-local function plain(value)
-   if type(value) == "function" then
-      return { ["function"] = fs.sha256(heads.text_of(value) or "") }
-   end
-   if type(value) ~= "table" then return value end
-   if value.source and value.build then
-      return { head = value.name, source = fs.sha256(json.encode(value.source)) }
-   end
+-- Functions and heads appear in the plan by what identifies them.
+local function plain(value, name, where)
+   local ok, described = pcall(identity.value, value, name)
+   if not ok then failure.raise("usage", ("%s: %s"):format(where, described)) end
+   return described
+end
+
+local function plain_params(step)
    local out = {}
-   for k, v in pairs(value) do out[k] = plain(v) end
-   return #value > 0 and json.array(out) or out
+   for name, value in pairs(step.params) do out[name] = plain(value, name, step.where) end
+   return out
 end
 
 --- The plan as a plain table.
 function plan:data()
    local steps = json.array {}
    for i, s in ipairs(self.steps) do
-      steps[i] = { id = s.id, kind = s.kind, version = s.version, params = plain(s.params), inputs = s.inputs, where = s.where }
+      steps[i] = { id = s.id, kind = s.kind, version = s.version, params = plain_params(s), inputs = s.inputs, where = s.where }
    end
    return { name = self.name, api = 1, seed = self.seed, steps = steps, model = self.model, report = self.report }
 end
 
 function plan:json() return json.encode(self:data()) .. "\n" end
 
---- What an unfinished run must share with this plan to be continued: everything but file positions, and the digests of
--- the input files.
-function plan:digest()
-   local data = self:data()
-   for _, s in ipairs(data.steps) do s.where = nil end
-   data.params = {}        -- functions see them from outside
-   for _, param in ipairs(self.params or {}) do data.params[param.name] = param.value end
-   data.files = {}
-   for _, path in ipairs(self:files()) do
-      local kind = fs.stat(path)
-      if kind == "file" then data.files[path] = fs.sha256_file(path) end
-   end
-   return fs.sha256(json.encode(data))
-end
-
---- Files that steps read, as far as the plan tells.
-function plan:files()
-   local out = {}
-   for _, s in ipairs(self.steps) do
-      if s.unit.files then for _, f in ipairs(s.unit.files(s.params)) do out[#out + 1] = f end end
-   end
-   return out
+--- What an unfinished run must share with this plan to be continued: steps, wiring, the bytes of the input files; no file
+-- position and no path.
+---@param identities table<string, table> of the steps, by id
+function plan:digest(identities)
+   local steps = json.array {}
+   for i, s in ipairs(self.steps) do steps[i] = { id = s.id, is = identities[s.id], inputs = s.inputs } end
+   return fs.sha256(json.encode { name = self.name, seed = self.seed, steps = steps, model = self.model, report = self.report })
 end
 
 local function value_text(v)
-   if type(v) == "table" then
-      v = plain(v)
-      return json.encode(v)
-   end
+   if type(v) == "table" or type(v) == "function" then return json.encode(plain(v, "value", "")) end
    return tostring(v)
 end
 

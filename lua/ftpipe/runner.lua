@@ -1,16 +1,19 @@
---- Runs a plan: steps in order, artifacts in memory, results in a directory that is complete or visibly not.
+--- Runs a plan: steps whose key the store lacks, and results in a directory that is complete or visibly not.
 --
--- OUT/.run/ holds what an unfinished run needs to go on: the plan's digest, the finished training steps and the last
--- checkpoint. A run that ended writes metrics.json last and drops the checkpoints. Steps run in this process; each gets
--- its inputs and a context, so that they can move into processes of their own.
+-- What finished steps left is in the store (ftpipe.cache), by key. OUT/.run/ holds what an unfinished run needs besides: the
+-- plan's digest and the last checkpoint. A run that ended writes metrics.json last and drops the checkpoints. A plan whose
+-- finished run is there already is not run again. Steps run in this process; each gets its inputs and a context, so that
+-- they can move into processes of their own.
 
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
-local store = require "ftpipe.core.store"
 local sys = require "ftpipe.core.sys"
 local host = require "ftpipe.core.host"
+local artifact = require "ftpipe.artifact"
+local cache = require "ftpipe.cache"
+local engine = require "ftpipe.cache.engine"
 local failure = require "ftpipe.failure"
-local plan_of = require "ftpipe.plan"
+local schedule = require "ftpipe.schedule"
 local training = require "ftpipe.training"
 local exports = require "ftpipe.exports"
 
@@ -38,6 +41,20 @@ local function has_progress(dir)
    return false
 end
 
+-- Whether a directory holds the finished run of this plan by what computes now.
+local function is_done(state, digest, computes)
+   return state and state.done and state.digest == digest and state.fingerprint == computes
+end
+
+-- The finished run of a plan, or nil.
+local function finished(plan, digest, computes, out)
+   if out then return is_done(state_of(out), digest, computes) and out or nil end
+   for n = numbered("runs/" .. plan.name), 1, -1 do
+      local dir = ("runs/%s/%d"):format(plan.name, n)
+      if is_done(state_of(dir), digest, computes) then return dir end
+   end
+end
+
 -- The directory, and whether it holds an unfinished run of the same plan.
 local function choose(plan, digest, out)
    if out then
@@ -47,7 +64,8 @@ local function choose(plan, digest, out)
             "choose another --out, or remove that directory")
       end
       if state and state.done then
-         failure.raise("usage", ("%s holds a finished run"):format(out), "choose another --out, or remove that directory")
+         failure.raise("usage", ("%s holds a finished run of another plan"):format(out),
+            "choose another --out, or remove that directory")
       end
       -- .run alone is a run that was killed before it could say what it is
       local own = fs.stat(out .. "/.run") and 1 or 0
@@ -80,7 +98,8 @@ local function step_context(run, step)
 
    --- A model that this step may change: a copy, unless nobody else reads it.
    function ctx:own(model)
-      local mine = run.readers[model] and run.readers[model] > 1 and model:copy() or model
+      local mine = model
+      if run.schedule:readers_of(model) > 1 then mine = model:copy() else run.schedule:forget(model) end
       mine.attach = function(m, optimiser) self:attach(m, optimiser) end
       return mine
    end
@@ -103,74 +122,47 @@ local function step_context(run, step)
    return ctx
 end
 
--- A finished training step is kept until the run is complete, so that resuming need not repeat it.
-local function result_path(run, step) return run.out .. "/.run/" .. step.id .. "/result.safetensors" end
-
-local function save_result(run, step, model)
-   local facts = { history = json.array(model.history or {}), kept_epoch = model.kept_epoch or 0, settings = model.settings,
-      settled = run.settled[step.id] and { lr = run.settled[step.id].lr,
-      epochs = run.settled[step.id].epochs, batch = run.settled[step.id].batch,
-      precision = run.settled[step.id].precision } or nil }
-   failure.try("system", run.log:flush())
-   failure.try("system", fs.mkdirs(run.out .. "/.run/" .. step.id))
-   failure.try("system", store.write(result_path(run, step), model:weights(true), { facts = json.encode(facts) }))
-   fs.remove(run.out .. "/.run/" .. step.id .. "/checkpoint.safetensors")
-end
-
-local function load_result(run, step, start)
-   if not fs.stat(result_path(run, step)) then return nil end
-   local saved = failure.try("data", store.open(result_path(run, step)))
-   local facts = json.decode(saved:metadata("facts"))
-   local model = start:copy()
-   local weights = {}
-   for _, name in ipairs(saved:names()) do weights[name] = saved:tensor(name) end
-   model:set_weights(weights)
-   model.settings = facts.settings or {}
-   model.history, model.kept_epoch = facts.history, facts.kept_epoch > 0 and facts.kept_epoch or nil
-   run.settled[step.id] = run.settled[step.id] or facts.settled
-   return model
-end
-
-local function is_model(x) return type(x) == "table" and x.set_weights ~= nil and x.list ~= nil end
-
-local function gather_inputs(run, step)
-   local inputs, model = {}, nil
-   for key, v in pairs(step.inputs) do
-      if type(v) == "table" then
-         inputs[key] = {}
-         for name, id in pairs(v) do inputs[key][name] = run.artifacts[id] end
-      else
-         inputs[key] = run.artifacts[v]
-         if is_model(inputs[key]) then model = inputs[key] end
-      end
-   end
-   return inputs, model
-end
-
 local function trains(step) return step.unit.trains or step.kind == "lua" end
 
-local function run_step(run, step)
-   local inputs, start = gather_inputs(run, step)
-   if trains(step) and start then
-      local done = load_result(run, step, start)
-      if done then
-         if run.progress then run.progress:line(("%s: finished before, taken from the interrupted run"):format(step.id)) end
-         return done
-      end
-      run:mark_log(step)
-   end
+-- Plain facts that are kept with what a step left, so that a run that does not repeat it can tell them too.
+local function facts_of(run, step, value)
+   local settled = run.settled[step.id]
+   return { settled = settled and { lr = settled.lr, epochs = settled.epochs, batch = settled.batch,
+      precision = settled.precision }, card = run.cards[step.id],
+      leaves = step.unit.leave and step.unit.leave(run.out, value) or nil }
+end
+
+local function run_step(run, step, inputs)
+   if trains(step) then run:mark_log(step) end
    local ctx = step_context(run, step)
-   if trains(step) and step.kind == "lua" and start then
-      for key, v in pairs(inputs) do if v == start then inputs[key] = ctx:own(start) end end
+   if step.kind == "lua" then
+      for key, v in pairs(inputs) do
+         if artifact.is_model(v) then inputs[key] = ctx:own(v) end
+      end
    end
-   local artifact = step.unit.run(ctx, inputs, step.params)
-   if trains(step) and is_model(artifact) then
-      artifact.history, artifact.kept_epoch = ctx.history, ctx.best_so_far and ctx.best_so_far.epoch or nil
-      artifact.attach = nil
-      artifact:unfreeze("*")
-      save_result(run, step, artifact)
+   local value = step.unit.run(ctx, inputs, step.params)
+   if artifact.is_model(value) and trains(step) then
+      value.history, value.kept_epoch = ctx.history, ctx.best_so_far and ctx.best_so_far.epoch or nil
+      value.attach = nil
+      value:unfreeze("*")
+      failure.try("system", run.log:flush())
    end
-   return artifact
+   return value, facts_of(run, step, value)
+end
+
+-- A step's error tells where the pipeline made the step.
+local function guarded(run, step, inputs)
+   local ok, value, facts = xpcall(run_step, function(e)
+      if failure.is(e) then return failure.wrap(e, step.where) end
+      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e),
+         traceback = host.traceback(tostring(e), 2) },
+         { __tostring = function(x) return x.message end })
+   end, run, step, inputs)
+   if ok then return value, facts end
+   if value.ftpipe == "interrupted" then
+      value.hint = "type the same command again to go on: " .. (run.options.command or "ftpipe run " .. run.plan.file)
+   end
+   error(value, 0)
 end
 
 -- ==== The run ====
@@ -191,19 +183,6 @@ function run_meta:mark_log(step)
    local size = fs.read(path)
    if size then return self:truncate_log(math.tointeger(tonumber(size))) end
    failure.try("system", fs.write(path, tostring(self.log:size())))
-end
-
-local function count_readers(run)
-   local by_step = {}
-   for _, step in ipairs(run.plan.steps) do
-      for _, id in ipairs(plan_of.inputs_of(step)) do by_step[id] = (by_step[id] or 0) + 1 end
-   end
-   return by_step
-end
-
-local function fingerprint()
-   local p = failure.try("system", sys.product())
-   return ("%s %s (%s), kernels %s"):format(p.name, p.version, p.kernel, (sys.isa()))
 end
 
 -- Finished steps and checkpoints hold only with what computed them.
@@ -237,15 +216,18 @@ local function sweep_parts(dir)
    end
 end
 
-local function begin(plan, options)
-   local digest, computes = plan:digest(), fingerprint()
+local function begin(plan, options, at)
+   local digest, computes = at.digest, at.computes
    local out, resumes = choose(plan, digest, options.out)
    failure.try("system", fs.mkdirs(out .. "/.run"))
    local lock = fs.lock(out .. "/.run/lock")
    if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
    if resumes then check_fingerprint(out, computes) end
-   local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock, artifacts = {},
-      readers = {}, settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest }, run_meta)
+   local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
+      settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest }, run_meta)
+   run.schedule = schedule.new(plan, at.store, { engine = computes, identities = at.identities,
+      run = function(step, inputs) return guarded(run, step, inputs) end })
+   run.artifacts = setmetatable({}, { __index = function(_, id) return run.schedule:need(id) end })
    sweep_parts(out)
    if not resumes then
       sweep(out)
@@ -263,34 +245,53 @@ local function link_latest(run)
    if base then fs.symlink(n, base .. "/latest") end
 end
 
+-- What a step that was not run left besides its artifact.
+local function take_over(run, step, state)
+   local facts = state.record and state.record.facts or {}
+   run.settled[step.id], run.cards[step.id] = facts.settled, facts.card
+   if facts.leaves then step.unit.leave(run.out, run.schedule:need(step.id)) end
+end
+
 local function execute(run)
-   local readers = count_readers(run)
    for _, step in ipairs(run.plan.steps) do
-      local ok, artifact = xpcall(run_step, function(e)
-         if failure.is(e) then return failure.wrap(e, step.where) end
-         return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e),
-            traceback = host.traceback(tostring(e), 2) },
-            { __tostring = function(x) return x.message end })
-      end, run, step)
-      if not ok then
-         if artifact.ftpipe == "interrupted" then
-            artifact.hint = "type the same command again to go on: " .. (run.options.command or "ftpipe run " .. run.plan.file)
-         end
-         error(artifact, 0)
-      end
-      run.artifacts[step.id] = artifact
-      if type(artifact) == "table" then
-         run.readers[artifact] = (readers[step.id] or 0) + (run.plan.model == step.id and 1 or 0)
+      local state = run.schedule:state(step)
+      if state.hit then
+         take_over(run, step, state)
+      else
+         run.schedule:perform(step)
+         run.ran = true
       end
       host.collectgarbage()
    end
 end
 
+-- What decides whether there is anything to do: reads no data and no weights that were read before, loads no library.
+local function look(plan)
+   local store = cache.open()
+   local identities = schedule.identities(plan, store)
+   return { store = store, identities = identities, digest = plan:digest(identities), computes = engine.current(store.dir) }
+end
+
+-- The library as it is, before anything is computed with it.
+local function make_certain(at)
+   local known = at.computes
+   at.store:begin()
+   at.store:sweep()
+   at.computes = engine.load()
+   if at.computes ~= known then engine.remember(at.store.dir) end
+end
+
 --- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption).
----@return { out: string, report: string }
+-- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
+---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)
    sys.catch_interrupts()
-   local run = begin(plan, options or {})
+   options = options or {}
+   local at = look(plan)
+   local before = finished(plan, at.digest, at.computes, options.out)
+   if before then return { out = before, report = fs.read(before .. "/report.txt") or "", repeats = true } end
+   make_certain(at)
+   local run = begin(plan, options, at)
    execute(run)
    local report = exports.write(run)
    write_state(run, true)

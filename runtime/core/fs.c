@@ -104,17 +104,23 @@ ft_status ft_atomic_write(ft_atomic *a, const void *bytes, size_t n, ft_err *e)
     return FT_OK;
 }
 
+ft_status ft_dir_sync(const char *path, ft_err *e)
+{
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ft_status s = FT_OK;
+    /* Some file systems cannot sync a directory (EINVAL): the rename is still atomic there. */
+    if (fd < 0 || (fsync(fd) && errno != EINVAL)) s = ft_fail_errno(e, "%s", path);
+    if (fd >= 0) close(fd);
+    return s;
+}
+
 static ft_status sync_parent(const char *path, ft_err *e)
 {
     const char *slash = strrchr(path, '/');
     char *dir = slash ? ft_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : ft_strdup(".");
 
     if (!dir) return ft_fail_mem(e, strlen(path));
-    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    ft_status s = FT_OK;
-    /* Some file systems cannot sync a directory (EINVAL): the rename is still atomic there. */
-    if (fd < 0 || (fsync(fd) && errno != EINVAL)) s = ft_fail_errno(e, "%s", dir);
-    if (fd >= 0) close(fd);
+    const ft_status s = ft_dir_sync(dir, e);
     ft_free(dir);
     return s;
 }

@@ -39,6 +39,7 @@ void ft_atomic_abandon(ft_atomic *a); /* safe to call twice, and after commit */
 /* Write a whole file in one go, atomically. */
 ft_status ft_file_write(const char *path, const void *bytes, size_t n, ft_err *e);
 
+ft_status ft_dir_sync(const char *path, ft_err *e);    /* what was renamed or made in it stays after a power cut */
 ft_status ft_mkdirs(const char *path, ft_err *e);      /* like mkdir -p */
 ft_status ft_remove_tree(const char *path, ft_err *e); /* like rm -rf; never follows symbolic links */
 

@@ -54,6 +54,7 @@ static const luaL_Reg c_modules[] = {
     { "ftpipe.core.fs", ft_open_fs },
     { "ftpipe.core.sys", ft_open_sys },
     { "ftpipe.core.vocab", ft_open_vocab },
+    { "ftpipe.core.pack", ft_open_pack },
     { "ftpipe.core.corpus", ft_open_corpus },
     { "ftpipe.core.windows", ft_open_windows },
     { NULL, NULL },

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/fs.h"
@@ -101,6 +102,49 @@ static int fs_stat(lua_State *L)
     return 2;
 }
 
+static void set_integer(lua_State *L, const char *field, int64_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, field);
+}
+
+static int64_t nanoseconds(struct timespec t) { return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec; }
+
+/* fs.status(path) -> { device, inode, size, mtime, ctime } of a regular file, times in nanoseconds; else nil */
+static int fs_status(lua_State *L)
+{
+    struct stat st;
+    if (stat(luaL_checkstring(L, 1), &st) || !S_ISREG(st.st_mode)) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_createtable(L, 0, 5);
+    set_integer(L, "device", (int64_t)st.st_dev);
+    set_integer(L, "inode", (int64_t)st.st_ino);
+    set_integer(L, "size", (int64_t)st.st_size);
+    set_integer(L, "mtime", nanoseconds(st.st_mtim));
+    set_integer(L, "ctime", nanoseconds(st.st_ctim));
+    return 1;
+}
+
+/* fs.time() -> nanoseconds since 1970, on the clock of files' times */
+static int fs_time(lua_State *L)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    lua_pushinteger(L, (lua_Integer)nanoseconds(t));
+    return 1;
+}
+
+/* fs.sync(dir) -> true, or nil, message: what was made or renamed in it stays after a power cut */
+static int fs_sync(lua_State *L)
+{
+    ft_err e;
+    if (ft_dir_sync(luaL_checkstring(L, 1), &e)) return ft_lua_nil(L, &e);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* fs.list(dir) -> sorted names, or nil, message */
 static int fs_list(lua_State *L)
 {
@@ -170,15 +214,18 @@ static int fs_sha256_file(lua_State *L)
     return 1;
 }
 
-/* fs.lock(path) -> handle, or nil, message: an exclusive lock that dies with the process; close the handle to let go */
+/* fs.lock(path [, "exclusive" | "shared"]) -> handle, or nil, message: a lock that dies with the process and is not waited
+ * for; close the handle to let go */
 static int fs_lock(lua_State *L)
 {
+    static const char *const kinds[] = { "exclusive", "shared", NULL };
     const char *path = luaL_checkstring(L, 1);
+    const int shared = luaL_checkoption(L, 2, "exclusive", kinds);
     ft_box *b = ft_lua_box(L, FILE_CLASS, 0);
     FILE *f = fopen(path, "ae");
     if (!f) return os_result(L, 1, path);
     b->p = f;
-    if (flock(fileno(f), LOCK_EX | LOCK_NB)) return os_result(L, 1, path);
+    if (flock(fileno(f), (shared ? LOCK_SH : LOCK_EX) | LOCK_NB)) return os_result(L, 1, path);
     return 1;
 }
 
@@ -231,22 +278,11 @@ static const luaL_Reg file_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    { "read", fs_read },
-    { "write", fs_write },
-    { "mkdirs", fs_mkdirs },
-    { "remove", fs_remove },
-    { "rename", fs_rename },
-    { "symlink", fs_symlink },
-    { "stat", fs_stat },
-    { "list", fs_list },
-    { "cwd", fs_cwd },
-    { "real", fs_real },
-    { "free", fs_free },
-    { "sha256", fs_sha256 },
-    { "sha256_file", fs_sha256_file },
-    { "lock", fs_lock },
-    { "append", fs_append },
-    { NULL, NULL },
+    { "read", fs_read },     { "write", fs_write },     { "mkdirs", fs_mkdirs }, { "remove", fs_remove },
+    { "rename", fs_rename }, { "symlink", fs_symlink }, { "stat", fs_stat },     { "status", fs_status },
+    { "time", fs_time },     { "sync", fs_sync },       { "list", fs_list },     { "cwd", fs_cwd },
+    { "real", fs_real },     { "free", fs_free },       { "sha256", fs_sha256 }, { "sha256_file", fs_sha256_file },
+    { "lock", fs_lock },     { "append", fs_append },   { NULL, NULL },
 };
 
 int ft_open_fs(lua_State *L)

@@ -16,5 +16,6 @@ int ft_open_sys(lua_State *L);
 int ft_open_vocab(lua_State *L);
 int ft_open_corpus(lua_State *L);
 int ft_open_windows(lua_State *L);
+int ft_open_pack(lua_State *L);
 
 #endif

@@ -31,6 +31,7 @@ function machine.apply(opts)
    if opts.blas then
       local product, message = sys.product(opts.blas)
       if not product then failure.raise("usage", message, "`ftpipe doctor` tells what this machine has") end
+      if opts.blas ~= "auto" then require("ftpipe.cache.engine").chosen() end
    end
 end
 

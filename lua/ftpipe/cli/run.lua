@@ -41,6 +41,9 @@ function run.run(opts, positional)
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
       checkpoint = opts.checkpoint, command = require("ftpipe.cli").typed() })
    progress:finish()
+   if result.repeats and not opts.quiet then
+      sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))
+   end
    if opts.quiet then
       sys.out(result.out .. "\n")
    else

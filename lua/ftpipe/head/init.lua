@@ -13,6 +13,7 @@ for _, name in ipairs { "classification", "question_answering", "masked_lm", "hi
    units[name] = require("ftpipe.head." .. name)
 end
 local sources = {}      -- chunk name -> text of the pipeline files that are being evaluated
+local find_module
 
 --- A unit by name, or a unit itself.
 function heads.find(which)
@@ -63,21 +64,6 @@ local function literal(value)
    return kind == "boolean" and tostring(value) or nil
 end
 
---- The source lines of a function with what it uses from outside (constants, and functions in their turn), or nil if its
--- file is not known: equal text, equal behaviour, as far as text tells.
-function heads.text_of(f, seen)
-   local text = lines_of(f)
-   seen = seen or {}
-   if not text or seen[f] then return text end
-   seen[f] = true
-   local parts, names, values = { text }, host.upvalues(f)
-   for i, name in ipairs(names) do
-      local value = literal(values[i]) or type(values[i]) == "function" and heads.text_of(values[i], seen)
-      if value then parts[#parts + 1] = ("%s = %s"):format(name, value) end
-   end
-   return table.concat(parts, "\n")
-end
-
 local function same_names(f, g)
    local a, _, inputs = host.upvalues(f)
    local b, _, same_inputs = host.upvalues(g)
@@ -126,6 +112,20 @@ local function expression_of(f)
       found = found or piece
    end
    return found, found and first or "its text could not be cut from the file"
+end
+
+--- The source text of a function of a pipeline's files: its own where it can be told from what else is on its lines, else
+-- those lines; nil if its file is not known.
+---@return string|nil
+function heads.source_of(f) return expression_of(f) or (lines_of(f)) end
+
+--- How the modules of the pipeline in hand are found: name -> text, chunk name; nil for those that are not its own.
+function heads.set_modules(find) find_module = find end
+
+--- The text of a module of the pipeline's and its chunk name, or nil.
+---@param name string
+function heads.module(name)
+   if find_module then return find_module(name) end
 end
 
 -- ==== Heads of one's own ====

@@ -10,7 +10,7 @@ local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local unlabelled = require "ftpipe.unlabelled"
 
-local step = { kind = "corpus", version = 1, inputs = { with = "required" } }
+local step = { kind = "corpus", version = 1, exact = true, stored = false, inputs = { with = "required" } }
 
 step.params = {
    from = { type = "list", required = true, help = "files and folders" },

@@ -1,7 +1,12 @@
 --- Step kinds by name. A kind is one file: { kind, version, inputs, params, run(ctx, inputs, params) }.
 --
 -- inputs: name -> "required" | "optional" | "list" (a table of steps). params: name -> { type, default, choices,
--- min, max, help }. run gets the artifacts of its inputs and gives one artifact back.
+-- min, max, help }. run gets the artifacts of its inputs and gives one artifact back. A change of what a kind gives for the
+-- same input needs another version, because results are kept under it.
+--
+-- Also: files(params) names the files it reads; exact: its result has the same bits on every machine; seedless: nothing in it
+-- is random; trains: it makes checkpoints; stored = false: its result is not kept but computed again (cheap, or file-backed);
+-- save and load: a form of its own for what is kept, see ftpipe.artifact.
 
 local steps = {}
 for _, kind in ipairs { "read", "split", "pretrained", "tokenize", "replace_head", "finetune", "evaluate",

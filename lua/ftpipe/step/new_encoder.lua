@@ -2,7 +2,7 @@
 
 local model = require "ftpipe.model"
 
-local step = { kind = "new_encoder", version = 1, inputs = { vocabulary = "required" } }
+local step = { kind = "new_encoder", version = 1, exact = true, stored = false, inputs = { vocabulary = "required" } }
 
 step.params = {
    hidden = { type = "integer", default = 256, min = 1 },

@@ -5,14 +5,18 @@ local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local arch = require "ftpipe.arch"
 
-local step = { kind = "pretrained", version = 1, inputs = {} }
+local step = { kind = "pretrained", version = 1, exact = true, seedless = true, stored = false, inputs = {} }
 
 step.params = { from = { type = "string", required = true, help = "directory" } }
 
 function step.files(params)
    local out = {}
-   for _, name in ipairs { "config.json", "tokenizer.json", "vocab.txt", "model.safetensors", "model.safetensors.index.json" } do
+   for _, name in ipairs { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+      "model.safetensors", "model.safetensors.index.json" } do
       out[#out + 1] = params.from .. "/" .. name
+   end
+   for _, name in ipairs(fs.list(params.from) or {}) do
+      if name:find "%-of%-.*%.safetensors$" then out[#out + 1] = params.from .. "/" .. name end
    end
    return out
 end

@@ -8,7 +8,7 @@ local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "read", version = 1, inputs = {} }
+local step = { kind = "read", version = 1, exact = true, seedless = true, inputs = {} }
 
 step.params = {
    task = { type = "string", default = "classification", choices = tasks.names },
@@ -34,21 +34,23 @@ function step.files(params)
    return out
 end
 
--- Rejected rows go to rejected.csv in the run's directory.
-local function quarantine(ctx)
-   local writer, count = nil, 0
-   return function(path, line, message, raw)
-      if not writer then
-         writer = failure.try("system", data.create(ctx.out .. "/rejected.csv", "csv", { "file", "line", "reason", "row" }))
-      end
-      count = count + 1
+-- Rejected rows, as they go to rejected.csv in the directory of each run.
+local function quarantine()
+   local rows = {}
+   return rows, function(path, line, message, raw)
       -- a row that is not text itself (broken UTF-8, NUL) is shown by its printable bytes
       raw = (raw or ""):gsub("[%c\x80-\xff]", "?")
-      failure.try("system", writer:row(path, line, (message:gsub("[%c\x80-\xff]", "?")), raw))
-   end, function()
-      if writer then failure.try("system", writer:commit()) end
-      return count
+      rows[#rows + 1] = { path, line, (message:gsub("[%c\x80-\xff]", "?")), raw }
    end
+end
+
+--- What the step leaves in a run's directory; true where there is anything.
+function step.leave(out, artifact)
+   if #artifact.rejected_rows == 0 then return false end
+   local writer = failure.try("system", data.create(out .. "/rejected.csv", "csv", { "file", "line", "reason", "row" }))
+   for _, row in ipairs(artifact.rejected_rows) do failure.try("system", writer:row(table.unpack(row))) end
+   failure.try("system", writer:commit())
+   return true
 end
 
 local function check(params)
@@ -63,7 +65,7 @@ end
 function step.run(ctx, _, params)
    check(params)
    local task = tasks.find(params.task)
-   local reject, finish = quarantine(ctx)
+   local rejected, reject = quarantine()
    local function read(path)
       return task.read(path, params, function(line, message, raw)
          if params.bad == "error" then
@@ -72,7 +74,8 @@ function step.run(ctx, _, params)
          reject(path, line, message, raw)
       end)
    end
-   local out = { task = task.name, splits = {}, text = params.text, label = params.label, map = params.map }
+   local out = { task = task.name, splits = {}, rejected_rows = rejected, text = params.text, label = params.label,
+      map = params.map }
    if params.from then
       out.splits.all = read(params.from)
    else
@@ -80,7 +83,7 @@ function step.run(ctx, _, params)
          if params[name] then out.splits[name] = read(params[name]) end
       end
    end
-   out.rejected = finish()
+   out.rejected = #rejected
    if out.rejected > 0 then ctx:say(("%d bad rows are in %s/rejected.csv"):format(out.rejected, ctx.out)) end
    return out
 end

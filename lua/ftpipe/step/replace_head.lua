@@ -4,7 +4,8 @@ local failure = require "ftpipe.failure"
 local model = require "ftpipe.model"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "replace_head", version = 1, inputs = { on = "required", labels = "optional" } }
+local step = { kind = "replace_head", version = 1, exact = true, stored = false,
+   inputs = { on = "required", labels = "optional" } }
 
 step.params = {
    task = { type = "string", default = "classification", choices = { "masked_lm", table.unpack(tasks.names) },

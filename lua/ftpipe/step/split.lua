@@ -6,7 +6,7 @@ local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "split", version = 1, inputs = { rows = "required" } }
+local step = { kind = "split", version = 1, exact = true, inputs = { rows = "required" } }
 
 step.params = {
    valid = { type = "number", default = 0.1, min = 0, max = 0.9 },

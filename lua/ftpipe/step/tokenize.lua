@@ -6,7 +6,8 @@ local failure = require "ftpipe.failure"
 local stats = require "ftpipe.stats"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "tokenize", version = 1, inputs = { rows = "required", with = "required" } }
+local step = { kind = "tokenize", version = 1, exact = true, seedless = true,
+   inputs = { rows = "required", with = "required" } }
 
 step.params = {
    max_length = { type = "integer", default = "auto", min = 3,

@@ -7,7 +7,7 @@ local text = require "ftpipe.core.text"
 local unlabelled = require "ftpipe.unlabelled"
 local vocabulary = require "ftpipe.vocabulary"
 
-local step = { kind = "vocabulary", version = 1, inputs = {} }
+local step = { kind = "vocabulary", version = 1, exact = true, seedless = true, stored = false, inputs = {} }
 
 step.params = {
    from = { type = "list", required = true, help = "files and folders" },
