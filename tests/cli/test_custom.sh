@@ -23,6 +23,7 @@ loop --out "$work/loop"
 loop --set written_out=false --out "$work/finetune"
 check "a loop written out gives ft.finetune's weights bit for bit" cmp -s "$work/loop/model/model.safetensors" \
     "$work/finetune/model/model.safetensors"
+export FTPIPE_CACHE="$work/killed.cache"      # nothing is taken over from the undisturbed run
 # shellcheck disable=SC2086
 (exec "$FTPIPE" run pipelines/own_loop.lua $given --set lr=2e-3 --checkpoint 0 --out "$work/killed" > /dev/null 2>&1) &
 pid=$!

@@ -29,6 +29,8 @@ check "nothing of the packed text is left" test ! -e "$work/plain/.run/corpus"
 check "it says how to go on" grep -q "to fine-tune it: ftpipe run" "$work/message"
 
 total=$(wc -l < "$work/plain/log.jsonl")
+store=${FTPIPE_CACHE:-}
+export FTPIPE_CACHE="$work/killed.cache"      # nothing is taken over from the undisturbed run
 (exec "$FTPIPE" run pipelines/pretrain.lua --quiet --set from="$work/texts" --set vocabulary=300 --set hidden=32 --set layers=2 \
     --set length=32 --set batch=8 --set epochs=4 --set lr=1e-2 --set valid=0.1 --set evaluations=4 --checkpoint 0 \
     --out "$work/killed" > /dev/null 2>&1) &
@@ -44,6 +46,7 @@ scratch --out "$work/killed"
 check "it goes on where it was" grep -q "pretrain: goes on after update [0-9]* of $total" "$work/message"
 check "and ends with the same bits" cmp -s "$work/plain/model/model.safetensors" "$work/killed/model/model.safetensors"
 check "its log holds each update once" test "$(wc -l < "$work/killed/log.jsonl")" -eq "$total"
+export FTPIPE_CACHE="$store"
 
 "$FTPIPE" run pipelines/adapt.lua --set model="$work/plain/model" --set from="$work/texts/a.txt" --set adapt_lr=1e-3 \
     --set adapt_epochs=1 --set length=32 --set data="$work/reviews.csv" --set lr=2e-3 --set epochs=2 --set head_epochs=2 \

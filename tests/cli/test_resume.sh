@@ -14,6 +14,8 @@ check() {      # check NAME COMMAND...: one test
 }
 begin() {      # begin OUT [options]: become the whole job, with a checkpoint after each update
     out=$1; shift
+    # a store of its own, so that nothing is taken over from the job that it is compared with
+    export FTPIPE_CACHE="$out.cache"
     exec "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/reviews.csv" \
         --set head_epochs=3 --set epochs=3 --set lr=2e-3 --checkpoint 0 --out "$out" "$@"
 }
@@ -30,7 +32,7 @@ kill_after() { # kill_after OUT LINES SIGNAL [options]: end the job when its log
         wait $pid
         code=$?
         [ $code -eq 0 ] && [ $try -lt 5 ] || return $code
-        rm -rf "$at_out"
+        rm -rf "$at_out" "$at_out.cache"
     done
 }
 same() { cmp -s "$work/whole/model/model.safetensors" "$1/model/model.safetensors" &&
@@ -117,7 +119,8 @@ fi
 refused() { "$@" > /dev/null 2> "$work/message"; test $? -eq 2; }
 digest() { (cd "$1" && find . -type f ! -name lock | sort | xargs cksum); }
 before=$(digest "$work/whole")
-check "a finished run is not overwritten" refused job "$work/whole"
+check "a finished run is not run again" test "$(job "$work/whole")" = "$work/whole"
+check "a finished run of another plan is not overwritten" refused job "$work/whole" --set batch=8
 check "and it is as it was" test "$(digest "$work/whole")" = "$before"
 mkdir "$work/foreign" && echo x > "$work/foreign/file"
 check "a foreign directory is not touched" refused job "$work/foreign"
@@ -130,9 +133,9 @@ cd "$work" || exit 1
 root=$OLDPWD
 begin_here() {
     exec "$FTPIPE" run "$root/pipelines/sentiment.lua" --quiet --set model=encoder --set data=reviews.csv --set head_epochs=1 \
-        --set epochs=3 --checkpoint 0
+        --set epochs=3 --checkpoint 0 "$@"
 }
-here() { (begin_here); }
+here() { (begin_here "$@"); }
 begin_here > /dev/null 2>&1 &
 pid=$!
 while [ "$(lines runs/sentiment/1/log.jsonl)" -lt 8 ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
@@ -141,8 +144,12 @@ wait $pid
 check "the first run is killed" test ! -e runs/sentiment/1/metrics.json
 check "an unfinished run does not become latest" test ! -e runs/sentiment/latest
 check "the same command goes on with runs/sentiment/1" test "$(here 2> /dev/null)" = runs/sentiment/1
-check "the next one is runs/sentiment/2" test "$(here 2> /dev/null)" = runs/sentiment/2
+check "the same command again names that run" test "$(here 2> /dev/null)" = runs/sentiment/1
+check "and makes no other" test ! -e runs/sentiment/2
+check "another plan is runs/sentiment/2" test "$(here --set lr=1e-3 2> /dev/null)" = runs/sentiment/2
 check "latest links to the newest" test "$(readlink runs/sentiment/latest)" = 2
-check "both have the same bits" cmp -s runs/sentiment/1/model/model.safetensors runs/sentiment/2/model/model.safetensors
+rm -rf runs/sentiment/1
+check "what a deleted run left is in the store" test "$(here 2> /dev/null)" = runs/sentiment/3
+check "with nothing to train" test ! -s runs/sentiment/3/log.jsonl
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

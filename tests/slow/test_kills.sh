@@ -8,6 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "$FTPIPE" lua tests/demo/make.lua "$work" 240
 begin() {
+    export FTPIPE_CACHE="$1.cache"
     exec "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/reviews.csv" \
         --set head_epochs=3 --set epochs=3 --set lr=2e-3 --checkpoint 0 --out "$1" > /dev/null 2> "$work/message"
 }
@@ -35,7 +36,7 @@ for n in $(seq 60); do
     over "$out" || (begin "$out")
     if same "$out"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED run $n:"; cat "$work/message"
         find "$out" -type f | sed "s|.*/run|run|" | tr "\n" " "; for x in model/model.safetensors predictions.csv metrics.json log.jsonl; do cmp "$work/whole/$x" "$out/$x"; done; fi
-    rm -rf "$out"
+    rm -rf "$out" "$out.cache"
 done
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
