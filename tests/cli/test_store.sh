@@ -39,7 +39,7 @@ for f in model/model.safetensors predictions.csv metrics.json report.txt; do
     check "they have the same bits: $f" cmp -s runs/sentiment/1/$f again/$f
 done
 
-{ echo "-- another comment"; sed 's/  *= */ = /' sentiment.lua; } > reworded.lua
+sed 's/^/  /; s/$/   -- said/' sentiment.lua > reworded.lua
 rm -rf runs
 file=reworded.lua ran "comments and spacing change nothing" -- job --set lr=2e-3
 mkdir elsewhere && mv reviews.csv elsewhere/renamed.csv && mv encoder elsewhere/encoder2 && ln -s elsewhere/encoder2 encoder
