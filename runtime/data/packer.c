@@ -123,7 +123,7 @@ static ft_status end_document(ft_packer *p, ft_err *e)
 static ft_status add_chunk(ft_packer *p, const ft_text *texts, size_t n, ft_err *e)
 {
     static const ft_encode_opts plain = { 0 };
-    ft_text given[CHUNK];
+    ft_text given[CHUNK] = { { NULL, 0 } };
     size_t m = 0, k = 0;
 
     for (size_t i = 0; i < n; i++)

@@ -12,3 +12,11 @@ trap 'rm -rf "$dir"' EXIT
     --set head_lr=1e-2 --set lr=2e-3 --set epochs=8 --out "$dir/run"
 "$ftpipe" predict "$dir/run/model" "the handle of this kettle is superb." "my lamp was broken, the cable is faulty and noisy."
 "$ftpipe" lua tests/demo/learnt.lua "$dir/run/log.jsonl"
+
+echo "Questions: the built-in ones, with a tiny random encoder of their words; it learns little but where answers may lie."
+"$ftpipe" lua tests/demo/questions.lua "$dir/words"
+"$ftpipe" run pipelines/qa.lua --set model="$dir/words" --set train=pipelines/builtin/questions/train.json \
+    --set valid=pipelines/builtin/questions/valid.json --set test=pipelines/builtin/questions/test.json \
+    --set head_epochs=2 --set lr=1e-3 --set epochs=3 --out "$dir/answers"
+"$ftpipe" predict "$dir/answers/model" --question "Who keeps the lamp?" --context "Odile keeps the lamp in the tower."
+"$ftpipe" lua tests/demo/learnt.lua "$dir/answers/log.jsonl"

@@ -130,6 +130,9 @@ function step.run(ctx, inputs, given)
    if not data.train then failure.raise("data", "there are no training rows") end
    local params = step.settle(given, parameters_of(model), data.train.n)
    local task = tasks.of(model)
+   if inputs.soft and task.name ~= "classification" then
+      failure.raise("usage", "soft labels are for classification, this model is for " .. task.name:gsub("_", " "))
+   end
    model.settings = {}      -- of the training before
    params.metric = step.metric_of(task, given.metric)
    params.precision = step.precision_of(params.precision)

@@ -76,7 +76,6 @@ function step.run(ctx, inputs, params)
 end
 
 function step.resolve(params, plan, s)
-   if params.max_length ~= "auto" then return {} end
    local found
    local function look(id)
       local at = plan.by_id[id]
@@ -84,11 +83,15 @@ function step.resolve(params, plan, s)
       for _, input in ipairs(plan.inputs_of(at)) do look(input) end
    end
    look(s.inputs.rows)
-   local from = plan.by_id[s.inputs.with]
-   if from.kind ~= "pretrained" then return {} end
-   local _, positions = require("ftpipe.step.pretrained").size(from.params)
-   local most = found and tasks.find(found.params.task).max_length or 512
-   return { max_length = positions and math.min(positions, most) }
+   local task = tasks.find(found and found.params.task or "classification")
+   local from, max_length = plan.by_id[s.inputs.with], params.max_length
+   if max_length == "auto" then
+      local positions
+      if from.kind == "pretrained" then positions = select(2, require("ftpipe.step.pretrained").size(from.params)) end
+      max_length = positions and math.min(positions, task.max_length or 512)
+   end
+   if not task.stride then return { max_length = max_length, stride = "no windows" } end
+   return { max_length = max_length, stride = max_length and task.stride(max_length, params.stride) }
 end
 
 return step
