@@ -131,6 +131,7 @@ c_plain := $(filter-out $(main),$(call below,runtime,%.c)) $(call below,ops/prod
 c_kernels := $(wildcard ops/*.c)
 lua_files := $(call below,lua,%.lua)
 pipelines := $(wildcard pipelines/*.lua)
+builtin := $(call below,pipelines/builtin,%.md %.txt %.csv %.json %.safetensors)
 
 objects := $(c_plain:%.c=$(B)/obj/%.o) $(B)/obj/embedded.o \
            $(foreach isa,$(isas),$(c_kernels:ops/%.c=$(B)/ops-$(isa)/%.o))
@@ -258,9 +259,9 @@ format:
 share := $(DESTDIR)$(PREFIX)/share/ftpipe
 
 install: all
-	@install -d $(DESTDIR)$(PREFIX)/bin $(share)/pipelines $(addprefix $(share)/,$(sort $(dir $(lua_files))))
+	@install -d $(DESTDIR)$(PREFIX)/bin $(share)/pipelines $(addprefix $(share)/,$(sort $(dir $(lua_files) $(builtin))))
 	@install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ftpipe
-	@for f in LICENSE $(pipelines) $(lua_files); do install -m 644 $$f $(share)/$$f || exit; done
+	@for f in LICENSE $(pipelines) $(lua_files) $(builtin); do install -m 644 $$f $(share)/$$f || exit; done
 	@echo 'installed $(DESTDIR)$(PREFIX)/bin/ftpipe and $(share)'
 
 clean:

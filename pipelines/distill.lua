@@ -35,7 +35,7 @@ local p = ft.params {
    text       = { default = { "text" } },
    label      = { default = "label" },
    map        = { type = "map", help = "rename or drop labels: 1:neg,2:neg,4:pos,5:pos" },
-   pool       = { default = "mean", choices = { "pooler", "cls", "mean" }, help = "what the heads read" },
+   pool       = { default = "mean", choices = { "auto", "pooler", "cls", "mean" }, help = "what the heads read" },
    lr         = { default = "auto", min = 0 }, head_lr = { default = "auto", min = 0 },
    epochs     = { type = "integer", default = "auto", min = 1 }, head_epochs = { type = "integer", default = "auto", min = 1 },
    soft_weight = { default = 0.5, min = 0, max = 1, help = "of the teacher's opinion in the student's loss" },

@@ -1,13 +1,15 @@
 -- Product-review sentiment in two stages: the new head alone on a frozen encoder, then everything.
 --
+--   ftpipe run pipelines/sentiment.lua                                  (on what comes with ftpipe)
 --   ftpipe run pipelines/sentiment.lua --set model=DIR --set data=reviews.csv
 --   ftpipe run pipelines/sentiment.lua --set model=DIR --set train=F --set valid=F --set test=F --set control=true
 
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
-   data         = { type = "path", help = "CSV, TSV or JSONL, split 80/10/10" },
+   model        = { type = "path", default = "builtin:mini",
+                    help = "encoder directory: config.json, model.safetensors, tokeniser" },
+   data         = { type = "path", help = "CSV, TSV or JSONL, split 80/10/10; nothing said: builtin:reviews" },
    train        = { type = "path", help = "or one file for each split" },
    valid        = { type = "path" },
    test         = { type = "path" },
@@ -16,7 +18,8 @@ local p = ft.params {
    map          = { type = "map", help = "rename or drop labels: 1:neg,2:neg,4:pos,5:pos" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for these labels" },
-   pool         = { default = "pooler", choices = { "pooler", "cls", "mean" }, help = "what the head reads" },
+   pool         = { default = "auto", choices = { "auto", "pooler", "cls", "mean" },
+                    help = "what the head reads; auto: the encoder's pooler, the mean where it has none" },
    max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row" },
    lr           = { default = "auto", min = 0, help = "learning rate of stage two" },
    epochs       = { type = "integer", default = "auto", min = 1, help = "most epochs of stage two" },
@@ -26,6 +29,8 @@ local p = ft.params {
    precision    = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of the products of stage two" },
    control      = { default = false, help = "also train in one stage, and compare" },
 }
+
+if not (p.data or p.train) then p.data = "builtin:reviews" end
 
 local rows    = ft.read         { from = p.data, train = p.train, valid = p.valid, test = p.test,
                                   text = p.text, label = p.label, map = p.map, bad = p.bad }

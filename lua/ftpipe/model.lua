@@ -172,12 +172,16 @@ end
 ---@param source table from model.open, model:source or model.blank
 ---@param opts { head: table|string, labels: string[]?, pool: string?, task: string?, width: integer? } width: of head
 ---   hidden_states
+--- pool: "pooler" (new where the checkpoint has none), "cls", "mean", or "auto": the checkpoint's pooler, else the mean.
 ---@param seed integer
 ---@return ftpipe.model
 function model.replace_head(source, opts, seed)
    local unit = heads.find(opts.head)
-   local keeps = (unit.continues or unit.temporary) and source.checkpoint and locate(source, "pooler.dense.weight") ~= nil
-   local self = new(source, unit, { labels = opts.labels or {}, pool = opts.pool or "pooler", keeps_pooler = keeps,
+   local has_pooler = source.checkpoint ~= nil and locate(source, "pooler.dense.weight") ~= nil
+   local keeps = (unit.continues or unit.temporary) and has_pooler
+   local pooling = opts.pool or "pooler"
+   if pooling == "auto" then pooling = has_pooler and "pooler" or "mean" end
+   local self = new(source, unit, { labels = opts.labels or {}, pool = pooling, keeps_pooler = keeps,
       width = opts.width, task = opts.task }, seed)
    local used = load_encoder(self, source)
    load_head(self, source, used)

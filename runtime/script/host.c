@@ -212,6 +212,22 @@ static void make_strict(lua_State *L)
     lua_pop(L, 1);
 }
 
+/* host.pipeline(name) -> the text of the pipeline file that came with ftpipe, or nil, message */
+static int host_pipeline(lua_State *L)
+{
+    const char *file = lua_pushfstring(L, "%s.lua", luaL_checkstring(L, 1));
+    for (size_t i = 0; i < ft_embedded_pipeline_count; i++) {
+        const ft_embedded *p = &ft_embedded_pipelines[i];
+        if (strcmp(p->name, file) == 0) {
+            lua_pushlstring(L, (const char *)p->data, p->size);
+            return 1;
+        }
+    }
+    lua_pushnil(L);
+    lua_pushfstring(L, "there is no pipeline %s", file);
+    return 2;
+}
+
 static int open_all(lua_State *L)
 {
     static const luaL_Reg libs[] = {
@@ -221,9 +237,13 @@ static int open_all(lua_State *L)
         { LUA_UTF8LIBNAME, luaopen_utf8 },    { NULL, NULL },
     };
     static const luaL_Reg host[] = {
-        { "load", host_load },           { "where", host_where },
-        { "traceback", host_traceback }, { "definition", host_definition },
-        { "upvalues", host_upvalues },   { NULL, NULL },
+        { "load", host_load },
+        { "where", host_where },
+        { "traceback", host_traceback },
+        { "definition", host_definition },
+        { "upvalues", host_upvalues },
+        { "pipeline", host_pipeline },
+        { NULL, NULL },
     };
     static const char *const removed[] = { "dofile", "loadfile", "load", "collectgarbage", NULL };
 

@@ -311,6 +311,15 @@ static int sys_pid(lua_State *L)
     return 1;
 }
 
+/* sys.executable() -> the path of this program, links followed; "" where the system does not tell */
+static int sys_executable(lua_State *L)
+{
+    char path[4096];
+    const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+    lua_pushlstring(L, path, n > 0 ? (size_t)n : 0);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     { "now", sys_now },
     { "date", sys_date },
@@ -332,6 +341,7 @@ static const luaL_Reg functions[] = {
     { "interrupted", sys_interrupted },
     { "catch_interrupts", sys_catch_interrupts },
     { "pid", sys_pid },
+    { "executable", sys_executable },
     { NULL, NULL },
 };
 

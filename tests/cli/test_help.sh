@@ -19,7 +19,9 @@ check "help of a command" run help predict
 check "names its options" says "--input"
 check "--help is the same" sh -c "'$FTPIPE' predict --help | cmp -s - '$work/out'"
 check "help of a pipeline" run help pipelines/sentiment.lua
-for phrase in max_length "tokens of a row" "quarantine" "default" "required"; do check "help of a pipeline says '$phrase'" says "$phrase"; done
+for phrase in max_length "tokens of a row" "quarantine" "default"; do check "help of a pipeline says '$phrase'" says "$phrase"; done
+check "help of another pipeline" run help pipelines/adapt.lua
+check "says what is required" says "required"
 check "version" run version
 check "a version number" grep -Eq '[0-9]+\.[0-9]+' "$work/out"
 check "no command is a usage error" test "$(code)" = 2

@@ -4,28 +4,29 @@ local model = require "ftpipe.model"
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local arch = require "ftpipe.arch"
+local source = require "ftpipe.source"
 
 local step = { kind = "pretrained", version = 1, exact = true, seedless = true, stored = false, inputs = {} }
 
-step.params = { from = { type = "string", required = true, help = "directory" } }
+step.params = { from = { type = "string", required = true, help = "directory, or builtin:mini" } }
 
 function step.files(params)
-   local out = {}
+   local out, from = {}, source.path(params.from)
    for _, name in ipairs { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
       "model.safetensors", "model.safetensors.index.json" } do
-      out[#out + 1] = params.from .. "/" .. name
+      out[#out + 1] = from .. "/" .. name
    end
-   for _, name in ipairs(fs.list(params.from) or {}) do
-      if name:find "%-of%-.*%.safetensors$" then out[#out + 1] = params.from .. "/" .. name end
+   for _, name in ipairs(fs.list(from) or {}) do
+      if name:find "%-of%-.*%.safetensors$" then out[#out + 1] = from .. "/" .. name end
    end
    return out
 end
 
-function step.run(_, _, params) return model.open(params.from) end
+function step.run(_, _, params) return model.open(source.path(params.from)) end
 
 --- Parameters of the encoder and its positions, from config.json alone; nil if it cannot be read.
 function step.size(params)
-   local text = fs.read(params.from .. "/config.json")
+   local text = fs.read(source.path(params.from) .. "/config.json")
    local config = text and json.decode(text)
    if type(config) ~= "table" then return nil end
    local ok, d = pcall(function() return arch.find(config.model_type).dimensions(config) end)

@@ -6,13 +6,14 @@
 local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
+local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
 
 local step = { kind = "read", version = 1, exact = true, seedless = true, inputs = {} }
 
 step.params = {
    task = { type = "string", default = "classification", choices = tasks.names },
-   from = { type = "string", help = "one file, split later" },
+   from = { type = "string", help = "one file, split later, or a folder with train, valid and test" },
    train = { type = "string" }, valid = { type = "string" }, test = { type = "string" },
    text = { type = "list", default = { "text" }, help = "columns, joined by a line break" },
    label = { type = "string", default = "label" },
@@ -25,12 +26,17 @@ step.params = {
 
 local splits = { "train", "valid", "test" }
 
+-- Paths by key: { from } or { train, valid, test }.
+local function places(params)
+   local out = {}
+   for _, key in ipairs { "from", "train", "valid", "test" } do out[key] = params[key] and source.path(params[key]) end
+   return out.from and not out.train and source.splits(out.from) or out
+end
+
 --- Files that the step reads.
 function step.files(params)
-   local out = {}
-   for _, key in ipairs { "from", "train", "valid", "test" } do
-      if params[key] then out[#out + 1] = params[key] end
-   end
+   local out, at = {}, places(params)
+   for _, key in ipairs { "from", "train", "valid", "test" } do out[#out + 1] = at[key] end
    return out
 end
 
@@ -76,11 +82,12 @@ function step.run(ctx, _, params)
    end
    local out = { task = task.name, splits = {}, rejected_rows = rejected, text = params.text, label = params.label,
       map = params.map }
-   if params.from then
-      out.splits.all = read(params.from)
+   local at = places(params)
+   if at.from then
+      out.splits.all = read(at.from)
    else
       for _, name in ipairs(splits) do
-         if params[name] then out.splits[name] = read(params[name]) end
+         if at[name] then out.splits[name] = read(at[name]) end
       end
    end
    out.rejected = #rejected
@@ -90,10 +97,11 @@ end
 
 --- Rows that will be trained on, as far as can be told before running: counts the rows of the file.
 function step.count_training_rows(params, share)
-   local path = params.train or params.from
+   local at = places(params)
+   local path = at.train or at.from
    if not path or fs.stat(path) ~= "file" then return nil end
    local n = tasks.find(params.task).count(path, params)
-   return n and (params.train and n or math.floor(n * share))
+   return n and (at.train and n or math.floor(n * share))
 end
 
 return step

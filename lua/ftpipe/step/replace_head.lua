@@ -10,7 +10,8 @@ local step = { kind = "replace_head", version = 1, exact = true, stored = false,
 step.params = {
    task = { type = "string", default = "classification", choices = { "masked_lm", table.unpack(tasks.names) },
       help = "masked_lm: for ft.pretrain; its head goes on from the checkpoint's" },
-   pool = { type = "string", default = "pooler", choices = { "pooler", "cls", "mean" } },
+   pool = { type = "string", default = "auto", choices = { "auto", "pooler", "cls", "mean" },
+      help = "what the head reads; auto: the encoder's pooler, the mean where it has none" },
    head = { type = "head", help = "a head of one's own, from ft.head; \"keep\": that of a model tuned for the task before" },
 }
 
