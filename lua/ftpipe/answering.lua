@@ -6,6 +6,7 @@
 
 local nn = require "ftpipe.nn"
 local scoring = require "ftpipe.scoring"
+local training = require "ftpipe.training"
 
 local answering = {}
 
@@ -38,7 +39,7 @@ end
 
 --- The best spans of every question of a split, and the loss of each window where the split has targets.
 ---@param model ftpipe.model
----@param split { tokens: userdata, windows: userdata, rows: table, targets: function? }
+---@param split { tokens: userdata, windows: userdata, rows: table, targets: table? }
 ---@param features table?
 ---@return ftpipe.spans[] spans, number[] losses
 function answering.spans(model, split, features)
@@ -50,7 +51,7 @@ function answering.spans(model, split, features)
          merge(out[split.windows:row(index[k])], spans)
       end
       if split.targets then
-         local values = nn.mean(nn.row_cross_entropy(logits, split.targets(index), batch), 2):tensor():table()
+         local values = nn.mean(nn.row_cross_entropy(logits, training.targets(split.targets, index), batch), 2):tensor():table()
          for k, i in ipairs(index) do losses[i] = values[k] end
       end
    end)

@@ -66,9 +66,18 @@ local function groups(split, examples, budget)
    return out
 end
 
+--- Targets of some examples as an i32 tensor (n, width). targets: { width, flat numbers of all examples }.
+---@param targets { width: integer, flat: integer[] }
+---@param index integer[]
+function training.targets(targets, index)
+   local flat, width = {}, targets.width
+   for k, i in ipairs(index) do table.move(targets.flat, (i - 1) * width + 1, i * width, (k - 1) * width + 1, flat) end
+   return tensor.from(flat, { #index, width }, "i32")
+end
+
 -- 0-based i32 labels of some examples, as the split's task has them; nil where there are none.
 local function label_tensor(split, index)
-   if split.targets then return split.targets(index) end
+   if split.targets then return training.targets(split.targets, index) end
    if not split.labels then return nil end
    local ids = {}
    for k, i in ipairs(index) do ids[k] = split.labels[i] - 1 end

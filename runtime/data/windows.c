@@ -89,6 +89,79 @@ ft_status ft_windows_add(ft_windows *w, ft_tokens *tokens, const ft_encoding *x,
     return s;
 }
 
+/* ==== As bytes ==== */
+
+ft_status ft_windows_write(const ft_windows *w, ft_buf *out, ft_err *e)
+{
+    static const int64_t zero = 0;
+    const uint64_t head[2] = { (uint64_t)w->n, (uint64_t)w->total };
+    const size_t n = (size_t)w->n, total = (size_t)w->total;
+    ft_status s = ft_buf_add(out, (const char *)head, sizeof head, e);
+
+    if (!s && n) s = ft_buf_add(out, (const char *)w->row, n * sizeof *w->row, e);
+    if (!s && n) s = ft_buf_add(out, (const char *)w->first, n * sizeof *w->first, e);
+    if (!s && n) s = ft_buf_add(out, (const char *)w->length, n * sizeof *w->length, e);
+    if (!s) s = ft_buf_add(out, (const char *)(w->at ? w->at : &zero), (n + 1) * sizeof *w->at, e);
+    if (!s && total) s = ft_buf_add(out, (const char *)w->begin, total * sizeof *w->begin, e);
+    if (!s && total) s = ft_buf_add(out, (const char *)w->end, total * sizeof *w->end, e);
+    return s;
+}
+
+/* A copy of n items at *from, which moves on. */
+static ft_status take(void *array, const char **from, uint64_t n, size_t item, ft_err *e)
+{
+    const ft_status s = grow(array, (int64_t)n + 1, item, e);
+    void *to;
+
+    if (s) return s;
+    memcpy(&to, array, sizeof to);
+    if (n) memcpy(to, *from, (size_t)n * item);
+    *from += n * item;
+    return FT_OK;
+}
+
+/* Every window lies in the arrays, and its text within the window. */
+static int fits(const ft_windows *w)
+{
+    if (w->at[0] != 0) return 0;
+    for (int64_t i = 0; i < w->n; i++) {
+        if (w->at[i + 1] < w->at[i] || w->at[i + 1] > w->total) return 0;
+        if (w->row[i] < 0 || w->first[i] < 0 || w->length[i] < 1) return 0;
+        if (w->first[i] + (w->at[i + 1] - w->at[i]) > w->length[i]) return 0;
+    }
+    return w->at[w->n] == w->total;
+}
+
+ft_status ft_windows_read(ft_windows *w, const void *bytes, size_t n, size_t *used, ft_err *e)
+{
+    const char *p = bytes;
+    uint64_t head[2];
+
+    if (n < sizeof head) return ft_fail(e, FT_EDATA, "ends in the middle of windows");
+    memcpy(head, p, sizeof head);
+    p += sizeof head;
+    const uint64_t left = n - sizeof head, each = 3 * sizeof *w->row + sizeof *w->at;
+    if (head[0] > left / each || left - head[0] * each < sizeof *w->at ||
+        head[1] > (left - head[0] * each - sizeof *w->at) / (2 * sizeof *w->begin))
+        return ft_fail(e, FT_EDATA, "announces more windows than it holds");
+
+    ft_status s = take(&w->row, &p, head[0], sizeof *w->row, e);
+    if (!s) s = take(&w->first, &p, head[0], sizeof *w->first, e);
+    if (!s) s = take(&w->length, &p, head[0], sizeof *w->length, e);
+    if (!s) s = take(&w->at, &p, head[0] + 1, sizeof *w->at, e);
+    if (!s) s = take(&w->begin, &p, head[1], sizeof *w->begin, e);
+    if (!s) s = take(&w->end, &p, head[1], sizeof *w->end, e);
+    if (s) return s;
+    w->n = (int64_t)head[0];
+    w->total = (int64_t)head[1];
+    w->cap_n = w->n + 1;
+    w->cap_total = w->total + 1;
+    *used = (size_t)(p - (const char *)bytes);
+    return fits(w) ? FT_OK : ft_fail(e, FT_EDATA, "holds windows that do not fit");
+}
+
+/* ==== Tokens and spans ==== */
+
 int ft_windows_locate(const ft_windows *w, int64_t i, uint32_t begin, uint32_t end, int32_t *first, int32_t *last)
 {
     const uint32_t *b = w->begin + w->at[i], *z = w->end + w->at[i];

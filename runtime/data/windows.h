@@ -7,6 +7,7 @@
 #ifndef FT_DATA_WINDOWS_H
 #define FT_DATA_WINDOWS_H
 
+#include "core/buf.h"
 #include "data/tokens.h"
 #include "text/tokenizer.h"
 
@@ -25,6 +26,13 @@ void ft_windows_free(ft_windows *w); /* leaves w empty */
 /* Add all windows of an encoding that has offsets, of row `row`, to w and to tokens. `sequence` is the text they slide
  * over: 0, or 1 for the second of a pair. */
 ft_status ft_windows_add(ft_windows *w, ft_tokens *tokens, const ft_encoding *x, int32_t row, int sequence, ft_err *e);
+
+/* Append w as bytes: u64 n, u64 total, then row, first, length, at, begin and end, as they lie in memory. */
+ft_status ft_windows_write(const ft_windows *w, ft_buf *out, ft_err *e);
+
+/* Read into w, which is empty, from the first of n bytes; *used says how many it took. FT_EDATA: they end early or do not
+ * fit together. w is the caller's to free in any case. */
+ft_status ft_windows_read(ft_windows *w, const void *bytes, size_t n, size_t *used, ft_err *e);
 
 /* The tokens of window i (from 0) that cover code points [begin, end) of its text, counted from the window's first
  * token: *first is the last one that begins at or before begin, *last the first one that ends at or behind end. 0 where the

@@ -9,6 +9,7 @@
  *   value   = 'n' | 'N' (json.null) | 't' | 'f' | 'i' i64 | 'd' f64 | 's' u64 bytes | 'R' u64 (number of a shared object)
  *           | ('T' | 'A') u64 n, u64 k, n values, k (key value); 'A' is marked as an array of JSON
  *           | 'X' u8 dtype, u8 rank, rank u64, the elements | 'K' u64 n, u64 total, u8 typed, offsets, ids [, types]
+ *           | 'W' windows of texts: see data/windows.h
  *
  * All numbers are little-endian, as on every machine that this program runs on.
  */
@@ -90,6 +91,14 @@ static void put_tokens(const writing *w, const ft_tokens *t)
     put(w, t->offset ? t->offset : &zero, (size_t)(t->n + 1) * sizeof *t->offset);
     put(w, t->ids, (size_t)t->total * sizeof *t->ids);
     if (typed) put(w, t->types, (size_t)t->total * sizeof *t->types);
+}
+
+static void put_windows(const writing *w, const ft_windows *x)
+{
+    ft_err e;
+
+    put_tag(w, 'W');
+    if (ft_windows_write(x, w->b, &e)) luaL_error(w->L, "%s", e.msg);
 }
 
 /* What has no form: an error whose message is the path of keys to it. */
@@ -245,6 +254,8 @@ static void put_value(const writing *w, int index, int depth)
             put_tensor(w, ft_lua_check(L, index, FT_TENSOR));
         else if (luaL_testudata(L, index, FT_TOKENS))
             put_tokens(w, ft_lua_check(L, index, FT_TOKENS));
+        else if (luaL_testudata(L, index, FT_WINDOWS))
+            put_windows(w, ft_lua_check(L, index, FT_WINDOWS));
         else
             refuse(w, "a userdata", depth);
         return;
@@ -417,6 +428,16 @@ static void read_tokens(reading *r)
     t->cap_total = (int64_t)total + 1;
 }
 
+static void read_windows(reading *r)
+{
+    ft_err e;
+    size_t used;
+
+    if (ft_windows_read(ft_lua_push_windows(r->L), r->at, (size_t)(r->end - r->at), &used, &e))
+        luaL_error(r->L, "%s", e.msg);
+    r->at += used;
+}
+
 static void read_value(reading *r, int depth);
 
 static void read_table(reading *r, int array, int depth)
@@ -479,6 +500,7 @@ static void read_value(reading *r, int depth)
     case 'A': read_table(r, 1, depth); return;
     case 'X': read_tensor(r); return;
     case 'K': read_tokens(r); return;
+    case 'W': read_windows(r); return;
     default: luaL_error(L, "holds an unknown tag %d", tag);
     }
 }

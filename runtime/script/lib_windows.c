@@ -2,27 +2,25 @@
 #include <string.h>
 
 #include "core/mem.h"
-#include "data/windows.h"
 #include "script/libs.h"
 #include "script/text_bind.h"
 
-#define WINDOWS "ft.windows"
 #define CHUNK 512
 
-static ft_windows *check(lua_State *L) { return ft_lua_check(L, 1, WINDOWS); }
+static ft_windows *check(lua_State *L) { return ft_lua_check(L, 1, FT_WINDOWS); }
 
 static int windows_close(lua_State *L)
 {
-    ft_box *b = luaL_checkudata(L, 1, WINDOWS);
+    ft_box *b = luaL_checkudata(L, 1, FT_WINDOWS);
     if (b->p) ft_windows_free(b->p);
     ft_free(b->p);
     b->p = NULL;
     return 0;
 }
 
-static ft_windows *push_windows(lua_State *L)
+ft_windows *ft_lua_push_windows(lua_State *L)
 {
-    ft_box *b = ft_lua_box(L, WINDOWS, 0);
+    ft_box *b = ft_lua_box(L, FT_WINDOWS, 0);
     b->p = ft_calloc(1, sizeof(ft_windows));
     if (!b->p) luaL_error(L, "out of memory");
     return b->p;
@@ -66,7 +64,7 @@ static int windows_encode(lua_State *L)
     ft_text *texts = lua_newuserdatauv(L, 2 * CHUNK * sizeof *texts, 0), *pairs = texts + CHUNK;
     ft_lua_encodings *x = ft_lua_push_encodings(L, CHUNK);
     ft_tokens *tokens = ft_lua_push_tokens(L);
-    ft_windows *w = push_windows(L);
+    ft_windows *w = ft_lua_push_windows(L);
     lua_createtable(L, (int)total, 0);
     const int full = lua_gettop(L);
 
@@ -219,7 +217,7 @@ static const luaL_Reg functions[] = { { "encode", windows_encode }, { NULL, NULL
 
 int ft_open_windows(lua_State *L)
 {
-    ft_lua_class(L, WINDOWS, methods, windows_close);
+    ft_lua_class(L, FT_WINDOWS, methods, windows_close);
     luaL_newlib(L, functions);
     return 1;
 }

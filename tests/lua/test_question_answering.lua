@@ -209,6 +209,26 @@ check.test("windows_that_leave_no_room_are_named", function()
    check.error_contains("not a token of the text", w.place, w, 1, 1)
 end)
 
+check.test("windows_are_packed_and_read_back", function()
+   local pack = require "ftpipe.core.pack"
+   local sys = require "ftpipe.core.sys"
+   local path = ("%s/windows-%d.pack"):format(sys.getenv "TMPDIR" or "/tmp", sys.pid())
+   assert(assert(pack.bytes { w = w }):write(path))
+   local back = assert(pack.read(path, {})).w
+   check.equal(back:count(), w:count())
+   for i = 1, w:count() do
+      local first, count = w:text(i)
+      check.equal({ back:row(i), back:text(i) }, { w:row(i), first, count })
+      check.equal({ back:place(i, first + count - 1) }, { w:place(i, first + count - 1) })
+   end
+   local bytes = assert(fs.read(path))
+   for _, cut in ipairs { 20, #bytes // 2, #bytes - 1 } do
+      assert(fs.write(path, bytes:sub(1, cut)))
+      check.equal(pack.read(path, {}), nil)
+   end
+   fs.remove(path)
+end)
+
 check.test("windows_over_single_texts", function()
    local t, one = windows.encode(m.tokenizer, { "the museum of sleep", "x" }, nil, { max_length = 5, stride = 1 })
    local n = t:count()

@@ -17,7 +17,7 @@
 --   reading(data) -> table                        what ftpipe.json holds, so that `predict` reads as training did
 -- data is { train, valid, test, task, labels, max_length, facts, leaked, rows }; a split is { name, n (examples), tokens,
 -- gold (one element for each row), keys (texts that tell rows apart), full (tokens of each row), file } and either
--- labels (ids from 1) or targets(examples) -> i32 tensor.
+-- labels (ids from 1) or targets ({ width, flat } numbers from 0).
 
 local sys = require "ftpipe.core.sys"
 

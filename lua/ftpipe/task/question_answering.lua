@@ -8,7 +8,6 @@ local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local nn = require "ftpipe.nn"
-local tensor = require "ftpipe.core.tensor"
 local windows = require "ftpipe.core.windows"
 local answering = require "ftpipe.answering"
 local failure = require "ftpipe.failure"
@@ -91,18 +90,18 @@ end
 -- First and last gold token of every window, from 0; 0, 0 where the answer is not all there. And the questions whose
 -- answer is in no window.
 local function gold_tokens(split)
-   local starts, ends, held = {}, {}, {}
+   local flat, held = {}, {}
    for w = 1, split.windows:count() do
       local row = split.windows:row(w)
       local begin, stop = gold_span(split.rows, row)
       local first, last
       if begin then first, last = split.windows:locate(w, begin, stop) end
-      starts[w], ends[w] = first and first - 1 or 0, last and last - 1 or 0
+      flat[2 * w - 1], flat[2 * w] = first and first - 1 or 0, last and last - 1 or 0
       held[row] = held[row] or not begin or first ~= nil
    end
    local lost = 0
    for row = 1, #split.rows.questions do if not held[row] then lost = lost + 1 end end
-   return starts, ends, lost
+   return { width = 2, flat = flat }, lost
 end
 
 local function gold_of(rows)
@@ -123,13 +122,7 @@ local function encode(name, rows, with, params)
    local gold, keys = gold_of(rows)
    local split = task.windows(with.tokenizer, rows, params.max_length, task.stride(params.max_length, params.stride))
    split.name, split.file, split.gold, split.keys, split.n = name, rows.file, gold, keys, split.windows:count()
-   local starts, ends
-   starts, ends, split.lost = gold_tokens(split)
-   function split.targets(index)
-      local flat = {}
-      for k, i in ipairs(index) do flat[2 * k - 1], flat[2 * k] = starts[i], ends[i] end
-      return tensor.from(flat, { #index, 2 }, "i32")
-   end
+   split.targets, split.lost = gold_tokens(split)
    return split
 end
 
