@@ -127,7 +127,7 @@ end
 
 -- ==== Saving and loading ====
 
-local function way(path) return table.concat(path, "\0") end
+local function way(path) return table.concat(path, "/") end
 
 --- Write an artifact into an empty directory. Gives what its record must hold ({ digest, type, shared }), or nil and the
 -- reason why it cannot be stored.
@@ -140,15 +140,12 @@ local function way(path) return table.concat(path, "\0") end
 function artifact.save(dir, value, unit, inputs, before, digest_of)
    if unit.save then return unit.save(dir, value, inputs) end
    local plain, weights = value, nil
-   local candidates, objects, shared, sources = shared_objects(inputs), {}, {}, {}
+   local objects, paths, shared, sources = {}, {}, {}, {}
    if artifact.is_model(value) then plain, weights = split_model(dir, value, before) end
-   for i, c in ipairs(candidates) do objects[i] = c.object end
+   for _, c in ipairs(shared_objects(inputs)) do objects[way(c.path)], paths[way(c.path)] = c.object, c.path end
    local bytes, used = pack.bytes(plain, objects)
    if not bytes then return nil, used end
-   for i in pairs(used) do
-      shared[tostring(i)] = json.array(candidates[i].path)
-      sources[way(candidates[i].path)] = digest_of(candidates[i].path)
-   end
+   for name in pairs(used) do shared[name], sources[name] = json.array(paths[name]), digest_of(paths[name]) end
    failure.try("system", bytes:write(dir .. "/value.pack"))
    local digest = fs.sha256(json.encode { value = bytes:sha256(), weights = weights, sources = sources })
    bytes:close()
@@ -163,7 +160,7 @@ end
 function artifact.load(dir, record, unit, need)
    if unit.load then return unit.load(dir, need) end
    local objects = {}
-   for i, path in pairs(record.shared) do objects[math.tointeger(tonumber(i))] = need(path) end
+   for name, path in pairs(record.shared) do objects[name] = need(path) end
    local value, message = pack.read(dir .. "/value.pack", objects)
    if value == nil and message then failure.raise("data", message) end
    return record.type == "model" and join_model(dir, value, need) or value

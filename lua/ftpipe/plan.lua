@@ -186,13 +186,25 @@ local function value_text(v)
    return tostring(v)
 end
 
+--- Keep only one step and what it needs.
+---@param id string
+function plan:cut(id)
+   self:prune { id }
+   local kept = {}
+   for _, step in ipairs(self.steps) do kept[step.id] = true end
+   if not kept[self.model] then self.model = nil end
+   if not kept[self.report] then self.report = nil end
+end
+
 --- The plan for people: one block per step.
-function plan:text()
+---@param notes? table<string, string> a line about each step, by id
+function plan:text(notes)
    local lines = { ("%s: %d steps, seed %d"):format(self.name, #self.steps, self.seed) }
    for _, s in ipairs(self.steps) do
       lines[#lines + 1] = ""
       local from = plan.inputs_of(s)
       lines[#lines + 1] = ("  %s%s   (%s)"):format(s.id, #from > 0 and " <- " .. table.concat(from, ", ") or "", s.where)
+      if notes and notes[s.id] then lines[#lines + 1] = "      " .. notes[s.id] end
       local auto = s.unit.resolve and s.unit.resolve(s.params, self, s) or {}
       for _, key in ipairs(sorted(s.params)) do
          local v = s.params[key]

@@ -194,6 +194,27 @@ local function check_fingerprint(out, now)
    end
 end
 
+local function parameters_of(plan)
+   local out = {}
+   for _, p in ipairs(plan.params or {}) do out[p.name] = p.value end
+   return out
+end
+
+--- run.json: what this run is, for `why`, `runs`, `show` and `compare`.
+function run_meta:note(done)
+   local steps = json.array {}
+   for i, step in ipairs(self.plan.steps) do
+      local state = self.schedule.states[step.id] or {}
+      steps[i] = { id = step.id, kind = step.kind, where = step.where, key = state.key, step = state.described,
+         ran = state.ran or false, seconds = state.record and state.record.seconds, digest = state.digest,
+         inputs = step.inputs }
+   end
+   failure.try("system", fs.write(self.out .. "/run.json", json.encode { name = self.plan.name, file = self.plan.file,
+      seed = self.plan.seed, command = self.options.command, version = self.options.version, params = parameters_of(self.plan),
+      computed_with = self.fingerprint, machine = self.options.machine, started = self.started,
+      ended = done and sys.date() or nil, steps = steps, model = self.plan.model, report = self.plan.report } .. "\n"))
+end
+
 local function write_state(run, done)
    failure.try("system", fs.write(run.out .. "/.run/state.json",
       json.encode { digest = run.digest, done = done, fingerprint = run.fingerprint }))
@@ -204,7 +225,7 @@ local function sweep(out)
    for _, name in ipairs(fs.list(out .. "/.run")) do
       if name ~= "lock" then fs.remove(out .. "/.run/" .. name) end
    end
-   for _, name in ipairs { "log.jsonl", "rejected.csv" } do fs.remove(out .. "/" .. name) end
+   for _, name in ipairs { "log.jsonl", "rejected.csv", "run.json" } do fs.remove(out .. "/" .. name) end
 end
 
 -- Files whose writing was cut off by a kill; the lock is held, so nobody is writing them now.
@@ -216,6 +237,17 @@ local function sweep_parts(dir)
    end
 end
 
+-- The steps that are forced and were not computed yet, where an interrupted run goes on.
+local function forced_still(out, plan, force, resumes)
+   if not force then return nil end
+   local set = {}
+   for _, step in ipairs(plan.steps) do
+      local done = resumes and fs.stat(("%s/.run/%s.forced"):format(out, step.id))
+      if (force == true or force[step.id]) and not done then set[step.id] = true end
+   end
+   return set
+end
+
 local function begin(plan, options, at)
    local digest, computes = at.digest, at.computes
    local out, resumes = choose(plan, digest, options.out)
@@ -224,8 +256,10 @@ local function begin(plan, options, at)
    if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
-      settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest }, run_meta)
+      settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest,
+      started = sys.date() }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = computes, identities = at.identities,
+      force = forced_still(out, plan, options.force, resumes),
       run = function(step, inputs) return guarded(run, step, inputs) end })
    run.artifacts = setmetatable({}, { __index = function(_, id) return run.schedule:need(id) end })
    sweep_parts(out)
@@ -258,8 +292,10 @@ local function execute(run)
       if state.hit then
          take_over(run, step, state)
       else
+         local forced = state.forced
          run.schedule:perform(step)
-         run.ran = true
+         if forced then failure.try("system", fs.write(("%s/.run/%s.forced"):format(run.out, step.id), "")) end
+         run:note()
       end
       host.collectgarbage()
    end
@@ -281,7 +317,8 @@ local function make_certain(at)
    if at.computes ~= known then engine.remember(at.store.dir) end
 end
 
---- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption).
+--- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption),
+-- force (true or a set of step ids), version and machine (to be noted).
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
 ---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)
@@ -289,15 +326,17 @@ function runner.run(plan, options)
    options = options or {}
    local at = look(plan)
    local before = finished(plan, at.digest, at.computes, options.out)
-   if before then return { out = before, report = fs.read(before .. "/report.txt") or "", repeats = true } end
+   if before and not options.force then return { out = before, report = fs.read(before .. "/report.txt") or "", repeats = true } end
    make_certain(at)
    local run = begin(plan, options, at)
    execute(run)
    local report = exports.write(run)
+   run:note(true)
    write_state(run, true)
    for _, step in ipairs(plan.steps) do
       fs.remove(run.out .. "/.run/" .. step.id)
       fs.remove(run.out .. "/.run/" .. step.id .. ".begin")
+      fs.remove(run.out .. "/.run/" .. step.id .. ".forced")
    end
    link_latest(run)
    run.log:close()

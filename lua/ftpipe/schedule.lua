@@ -28,10 +28,11 @@ end
 --- A schedule. run(step, inputs) computes a step and gives its artifact and facts (plain data that are kept with it).
 ---@param plan ftpipe.plan
 ---@param store ftpipe.cache
----@param opts { engine: string, identities: table, run: fun(step: table, inputs: table): any, table }
+---@param opts { engine: string, identities: table, run: fun(step: table, inputs: table): any, table, force: any } force: true,
+-- or a set of step ids: no hits
 function schedule.new(plan, store, opts)
    local self = setmetatable({ plan = plan, store = store, engine = opts.engine, identities = opts.identities, compute = opts.run,
-      states = {}, memo = {}, readers = {} }, schedule)
+      force = opts.force, states = {}, memo = {}, readers = {} }, schedule)
    for _, step in ipairs(plan.steps) do
       for _, id in ipairs(plan.inputs_of(step)) do self.readers[id] = (self.readers[id] or 0) + 1 end
    end
@@ -73,7 +74,8 @@ function schedule:state(step)
       state.digest, state.hit = "key " .. state.key, true
    else
       state.record, state.dir = self.store:find(state.key)
-      if state.record then state.digest, state.hit = state.record.digest, true end
+      state.forced = self.force and (self.force == true or self.force[step.id]) and not state.ran or nil
+      if state.record and not state.forced then state.digest, state.hit = state.record.digest, true end
    end
    return state
 end
@@ -157,9 +159,12 @@ function schedule:perform(step)
    record = record or { type = "none", digest = "key " .. state.key, reason = reason, shared = {} }
    record.key, record.kind, record.version, record.facts = state.key, step.kind, step.version, facts
    record.step, record.seconds = state.described, math.floor((sys.now() - start) * 1000) / 1000
-   self.store:publish(staging, record)
+   self.store:publish(staging, record, state.forced)
    state.record, state.dir = self.store:find(state.key)
    state.digest, state.ran = state.record.digest, true
+   if state.record.type == "value" then      -- what follows sees the same as if it had been a hit, to the last table
+      value = artifact.load(state.dir, state.record, step.unit, function(path) return follow(self, step, path) end)
+   end
    self.memo[step.id] = value
    return value
 end

@@ -1,12 +1,12 @@
 /* runtime/script/lib_pack.c - "ftpipe.core.pack": Lua values as bytes, exactly, for artifacts that steps leave to others.
  *
  * Equal values have equal bytes: keys are sorted, integers stay integers, NaN stays NaN. Tensors and token data sets are
- * values too. What the reader has already (a tokeniser, the rows of another step) is not written: `shared` lists such
- * objects, and their number is written instead. A table with another metatable than json.array's, a function or a foreign
+ * values too. What the reader has already (a tokeniser, the rows of another step) is not written: `shared` has such objects
+ * by name, and their name is written instead. A table with another metatable than json.array's, a function or a foreign
  * userdata has no form: pack.bytes then gives nil and the path of what it met.
  *
  *   bytes   = "ftpack1\n" value
- *   value   = 'n' | 'N' (json.null) | 't' | 'f' | 'i' i64 | 'd' f64 | 's' u64 bytes | 'R' u64 (number of a shared object)
+ *   value   = 'n' | 'N' (json.null) | 't' | 'f' | 'i' i64 | 'd' f64 | 's' u64 bytes | 'R' u64 bytes (name of a shared object)
  *           | ('T' | 'A') u64 n, u64 k, n values, k (key value); 'A' is marked as an array of JSON
  *           | 'X' u8 dtype, u8 rank, rank u64, the elements | 'K' u64 n, u64 total, u8 typed, offsets, ids [, types]
  *           | 'W' windows of texts: see data/windows.h
@@ -31,7 +31,7 @@
 
 /* ==== Writing ==== */
 
-/* The state of one call: indices on the stack of the tables object -> number, keys for a message, numbers that were used. */
+/* The state of one call: indices on the stack of the tables object -> name, keys for a message, names that were used. */
 typedef struct writing {
     lua_State *L;
     ft_buf *b;
@@ -222,8 +222,11 @@ static int put_shared(const writing *w, int index)
     lua_rawget(w->L, w->shared);
     const int there = !lua_isnil(w->L, -1);
     if (there) {
+        size_t n;
+        const char *name = lua_tolstring(w->L, -1, &n);
         put_tag(w, 'R');
-        put_u64(w, (uint64_t)lua_tointeger(w->L, -1));
+        put_u64(w, n);
+        put(w, name, n);
         lua_pushvalue(w->L, -1);
         lua_pushboolean(w->L, 1);
         lua_rawset(w->L, w->used);
@@ -278,9 +281,10 @@ static int write_value(lua_State *L)
     const ft_box *box = lua_touserdata(L, 1);
     for (int i = 0; i < 3; i++) lua_newtable(L);
     const writing w = { L, box->p, 4, 5, 6 };
-    for (lua_Integer i = 1, n = (lua_Integer)lua_rawlen(L, 3); i <= n; i++) {
-        lua_rawgeti(L, 3, i);
-        lua_pushinteger(L, i);
+    for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1)) {
+        luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 2, "shared objects have names");
+        lua_pushvalue(L, -1);
+        lua_pushvalue(L, -3);
         lua_rawset(L, w.shared);
     }
     put(&w, MAGIC, strlen(MAGIC));
@@ -289,8 +293,8 @@ static int write_value(lua_State *L)
     return 1;
 }
 
-/* pack.bytes(value [, { shared objects }]) -> bytes as an object with :write(path), :sha256() and :size(), and a table
- * whose keys are the numbers of the shared objects that occur; or nil and what cannot be stored */
+/* pack.bytes(value [, { name = shared object }]) -> bytes as an object with :write(path), :sha256() and :size(), and a table
+ * whose keys are the names of the shared objects that occur; or nil and what cannot be stored */
 static int pack_bytes(lua_State *L)
 {
     luaL_checkany(L, 1);
@@ -493,8 +497,8 @@ static void read_value(reading *r, int depth)
         return;
     case 'R':
         n = take_u64(r);
-        if (lua_rawgeti(L, r->shared, (lua_Integer)n) == LUA_TNIL)
-            luaL_error(L, "refers to an object that is not there");
+        lua_pushlstring(L, take(r, n), n);
+        if (lua_rawget(L, r->shared) == LUA_TNIL) luaL_error(L, "refers to an object that is not there");
         return;
     case 'T': read_table(r, 0, depth); return;
     case 'A': read_table(r, 1, depth); return;
@@ -545,7 +549,7 @@ static void no_shared(lua_State *L)
     lua_replace(L, 2);
 }
 
-/* pack.read(path [, { shared objects }]) -> value, or nil, message */
+/* pack.read(path [, { name = shared object }]) -> value, or nil, message */
 static int pack_read(lua_State *L)
 {
     ft_err e;
@@ -564,7 +568,7 @@ static int pack_read(lua_State *L)
     return n;
 }
 
-/* pack.decode(bytes [, { shared objects }]) -> value, or nil, message */
+/* pack.decode(bytes [, { name = shared object }]) -> value, or nil, message */
 static int pack_decode(lua_State *L)
 {
     size_t n;

@@ -93,7 +93,8 @@ end
 --- Make a staging directory, whose files are synced already, the entry of record.key.
 ---@param staging string
 ---@param record table key, digest and what else is worth knowing
-function cache:publish(staging, record)
+---@param instead? boolean of an entry that may be there
+function cache:publish(staging, record, instead)
    record.bytes = size_of(staging)
    record.created = sys.date()
    failure.try("system", fs.write(staging .. "/record.json", json.encode(record) .. "\n"))
@@ -101,6 +102,7 @@ function cache:publish(staging, record)
    local target = place(self, record.key)
    local above = target:match "^(.*)/"
    failure.try("system", fs.mkdirs(above))
+   if instead then fs.remove(target) end
    local ok, message = fs.rename(staging, target)
    if not ok then
       local there = self:find(record.key)

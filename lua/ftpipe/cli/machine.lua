@@ -23,6 +23,12 @@ function machine.with(own)
    return table.move(machine.options, 1, #machine.options, #all + 1, all)
 end
 
+--- What a run notes about the machine.
+function machine.facts()
+   local cpu = (require("ftpipe.core.fs").read "/proc/cpuinfo" or ""):match "model name%s*:%s*([^\n]*)"
+   return { processor = cpu, threads = sys.threads(), isa = (sys.isa()) }
+end
+
 --- Make them so.
 ---@param opts table
 function machine.apply(opts)

@@ -19,6 +19,7 @@ local options = {}
 ---@field max number?
 ---@field choices string[]?
 ---@field repeated boolean?
+---@field optional boolean? its value may be left out (then true); one that is given follows "="
 ---@field short string? one letter
 
 --- Options that every command takes.
@@ -143,12 +144,14 @@ function options.parse(list, args, command, stop)
             if given then fail(("%s takes no value"):format(name), command) end
             store(out, option, true)
          else
-            if not given then
+            if not given and option.optional then
+               given = true
+            elseif not given then
                given = args[i]
                if not given then fail(("%s needs a value: %s"):format(word, option.arg), command) end
                i = i + 1
             end
-            store(out, option, value_of(option, given, command))
+            store(out, option, given == true or value_of(option, given, command))
          end
       end
    end

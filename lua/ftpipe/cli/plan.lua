@@ -5,7 +5,10 @@ local failure = require "ftpipe.failure"
 
 local plan = {
    summary = "Show the steps of a pipeline file without running them",
-   usage = "plan FILE [--set NAME=VALUE]... [--seed N] [--json]",
+   usage = "plan FILE [--set NAME=VALUE]... [--seed N] [--force[=STEP]] [--until STEP] [--json]",
+   details = [[
+For each step: whether its result is in the store (hit) or it would run, and why; its parameters,
+with the value of each `auto` as far as it can be known.]],
 }
 
 --- Options that decide what a file evaluates to; shared with run.
@@ -17,9 +20,29 @@ plan.evaluation = {
       default = "the file's own, else 1" },
 }
 
-plan.options = { plan.evaluation[1], plan.evaluation[2],
+--- Options that decide what of a plan runs; shared with run.
+---@type ftpipe.option[]
+plan.choosing = {
+   { name = "force", arg = "STEP", optional = true, repeated = true,
+      help = "run the step though its result is there; without a step: all of them" },
+   { name = "until", arg = "STEP", help = "only this step and what it needs" },
+   { name = "out", arg = "DIR", help = "where results go", default = "runs/NAME/1, 2, ..." },
+}
+
+plan.options = { plan.evaluation[1], plan.evaluation[2], plan.choosing[1], plan.choosing[2], plan.choosing[3],
    { name = "json", help = "the plan as canonical JSON" },
 }
+
+--- The steps of a plan that --force names: true for all, or a set of their names; nil without the option.
+function plan.forced(opts, evaluated)
+   if not opts.force then return nil end
+   local set = {}
+   for _, id in ipairs(opts.force) do
+      if id == true then return true end
+      set[require("ftpipe.explain").find(evaluated, id).id] = true
+   end
+   return set
+end
 
 --- Evaluate the one file that a command was given.
 ---@param command string
@@ -34,12 +57,28 @@ function plan.evaluate(command, opts, positional)
       failure.raise("usage", ("%s takes one file, but '%s' follows it"):format(command, word),
          word:find "=" and ("parameters are given with --set %s"):format(word) or nil)
    end
-   return require("ftpipe.pipeline").evaluate(positional[1], { set = opts.set or {}, seed = opts.seed, cwd = "" })
+   local evaluated = require("ftpipe.pipeline").evaluate(positional[1], { set = opts.set or {}, seed = opts.seed, cwd = "" })
+   if opts["until"] then evaluated:cut(require("ftpipe.explain").find(evaluated, opts["until"]).id) end
+   return evaluated
+end
+
+local words = { hit = "hit", run = "run", follows = "run", ["on demand"] = "computed when needed" }
+
+--- The plan with where each step stands, for people.
+function plan.text(evaluated, opts)
+   local rows = require("ftpipe.explain").status(evaluated, { out = opts.out, force = plan.forced(opts, evaluated) })
+   local notes, count = {}, 0
+   for _, row in ipairs(rows) do
+      notes[row.step.id] = words[row.state] .. (row.why and ": " .. row.why or "")
+      if row.state == "run" or row.state == "follows" then count = count + 1 end
+   end
+   return evaluated:text(notes) .. ("\n%s\n"):format(count == 0 and "nothing to run"
+      or ("%d of %d steps run"):format(count, #rows))
 end
 
 function plan.run(opts, positional)
    local evaluated = plan.evaluate("plan", opts, positional)
-   sys.out(opts.json and evaluated:json() or evaluated:text())
+   sys.out(opts.json and evaluated:json() or plan.text(evaluated, opts))
 end
 
 return plan

@@ -15,7 +15,8 @@ typed again. The report goes to standard output, progress to standard error; wit
 only the directory's path is printed.]],
    options = machine.with {
       plan.evaluation[1], plan.evaluation[2],
-      { name = "out", arg = "DIR", help = "where results go", default = "runs/NAME/1, 2, ..." },
+      plan.choosing[1], plan.choosing[2], plan.choosing[3],
+      { name = "dry-run", help = "only say what would run, as `ftpipe plan` does" },
       { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, default = "60",
          help = "time between checkpoints" },
    },
@@ -36,10 +37,16 @@ end
 
 function run.run(opts, positional)
    local evaluated = plan.evaluate("run", opts, positional)
+   if opts.dry_run then
+      sys.out(plan.text(evaluated, opts))
+      return
+   end
    machine.apply(opts)
+   local cli = require "ftpipe.cli"
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
-      checkpoint = opts.checkpoint, command = require("ftpipe.cli").typed() })
+      checkpoint = opts.checkpoint, command = cli.typed(), force = plan.forced(opts, evaluated),
+      version = cli.facts.version, machine = machine.facts() })
    progress:finish()
    if result.repeats and not opts.quiet then
       sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))
