@@ -18,14 +18,6 @@ static int windows_close(lua_State *L)
     return 0;
 }
 
-ft_windows *ft_lua_push_windows(lua_State *L)
-{
-    ft_box *b = ft_lua_box(L, FT_WINDOWS, 0);
-    b->p = ft_calloc(1, sizeof(ft_windows));
-    if (!b->p) luaL_error(L, "out of memory");
-    return b->p;
-}
-
 /* ==== Making ==== */
 
 /* The first of n texts that cannot be encoded, from 0; *e says why. */
@@ -214,6 +206,19 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = { { "encode", windows_encode }, { NULL, NULL } };
+
+/* Windows may come out of the store before anybody has asked for this module. */
+ft_windows *ft_lua_push_windows(lua_State *L)
+{
+    const int known = luaL_getmetatable(L, FT_WINDOWS) != LUA_TNIL;
+
+    lua_pop(L, 1);
+    if (!known) ft_lua_class(L, FT_WINDOWS, methods, windows_close);
+    ft_box *b = ft_lua_box(L, FT_WINDOWS, 0);
+    b->p = ft_calloc(1, sizeof(ft_windows));
+    if (!b->p) luaL_error(L, "out of memory");
+    return b->p;
+}
 
 int ft_open_windows(lua_State *L)
 {

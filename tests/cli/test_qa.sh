@@ -29,6 +29,13 @@ check "the report" grep -q "always no answer .* test exact match *test F1\|test 
 "$FTPIPE" score qa --gold $questions/test.json --predictions "$work/run/predictions.json" --json > "$work/scores.json"
 check "predictions.json scores as metrics.json says" "$FTPIPE" lua tests/cli/same_scores.lua "$work/scores.json" "$work/run/metrics.json"
 
+# Another number of epochs: rows, windows and stage one come from the store.
+check "another stage two" run --set epochs=2 --out "$work/again"
+cp "$work/said" "$work/log"
+check "reads no questions again" sh -c "! grep -q 'questions in' '$work/log'"
+check "trains no head again" sh -c "! grep -q 'head: epoch' '$work/log'"
+check "but stage two" grep -q "tuned: epoch 2/2" "$work/log"
+
 # ---- predict ----
 
 ask() { "$FTPIPE" predict "$work/run" --quiet "$@" > "$work/out" 2> "$work/message"; }
