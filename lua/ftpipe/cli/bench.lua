@@ -16,6 +16,8 @@ run on the same shapes with the faster library.]],
    options = machine.with {
       { name = "shape", arg = "NAME", help = "minilm-l6, distil, bert-base or mini", default = "minilm-l6",
          choices = { "minilm-l6", "distil", "bert-base", "mini" } },
+      { name = "task", arg = "T", help = "classification, or mlm: masked-LM pre-training", default = "classification",
+         choices = { "classification", "mlm" } },
       { name = "lengths", arg = "N|sst2|FILE", help = "tokens of each row", default = "128" },
       { name = "batch", arg = "B", type = "integer", min = 1, help = "rows of an update", default = "32" },
       { name = "updates", arg = "N", type = "integer", min = 1, help = "updates to measure", default = "12" },
@@ -29,7 +31,8 @@ run on the same shapes with the faster library.]],
 local function giga(x) return x / 1e9 end
 
 local function show(r)
-   sys.out(("%s, lengths %s, batch %d, %s, %d threads, %s, kernels %s\n"):format(r.shape, r.lengths, r.batch, r.precision,
+   sys.out(("%s, %s, lengths %s, batch %d, %s, %d threads, %s, kernels %s\n"):format(r.shape, r.task, r.lengths, r.batch,
+      r.precision,
       r.threads, r.products_by, r.kernels))
    sys.out(("  training    %8.0f tokens/s  %6.1f GFLOP/s useful  %3.0f %% of the products' rate\n"):format(r.train_tok_s,
       giga(r.train_flop_s), 100 * r.train_share))
@@ -51,9 +54,10 @@ end
 
 function bench.run(opts)
    machine.apply(opts)
-   local r = benchmark.run { shape = opts.shape or "minilm-l6", lengths = opts.lengths or "128", batch = opts.batch or 32,
+   local r = benchmark.run { task = opts.task or "classification",
+      shape = opts.shape or "minilm-l6", lengths = opts.lengths or "128", batch = opts.batch or 32,
       updates = opts.updates or 12, warm = 3, profile = opts.profile,
-      precision = opts.precision }
+      precision = opts.precision or "f32" }
    if opts.json then
       sys.out(json.encode(r) .. "\n")
       return 0
