@@ -269,6 +269,7 @@ local function begin(plan, options, at)
       options.progress:line(("continuing the unfinished run in %s"):format(out))
    end
    write_state(run, false)
+   at.store:register(out)
    failure.try("system", fs.write(out .. "/plan.json", plan:json()))
    run.log = failure.try("system", fs.append(out .. "/log.jsonl"))
    return run
@@ -287,11 +288,14 @@ local function take_over(run, step, state)
 end
 
 local function execute(run)
+   local taken = json.array {}
    for _, step in ipairs(run.plan.steps) do
       local state = run.schedule:state(step)
       if state.hit then
          take_over(run, step, state)
+         if state.record then taken[#taken + 1] = state.key end
       else
+         run:note()
          local forced = state.forced
          run.schedule:perform(step)
          if forced then failure.try("system", fs.write(("%s/.run/%s.forced"):format(run.out, step.id), "")) end
@@ -299,6 +303,7 @@ local function execute(run)
       end
       host.collectgarbage()
    end
+   if #taken > 0 then run.schedule.store:note { event = "use", keys = taken } end
 end
 
 -- What decides whether there is anything to do: reads no data and no weights that were read before, loads no library.
@@ -338,6 +343,7 @@ function runner.run(plan, options)
       fs.remove(run.out .. "/.run/" .. step.id .. ".begin")
       fs.remove(run.out .. "/.run/" .. step.id .. ".forced")
    end
+   at.store:unregister(run.out)
    link_latest(run)
    run.log:close()
    run.lock:close()

@@ -81,6 +81,26 @@ local function size_of(dir)
 end
 cache.size_of = size_of
 
+-- Digests of all files below a directory, by relative name.
+local function digests_below(dir, prefix, out)
+   for _, name in ipairs(fs.list(dir) or {}) do
+      local path = dir .. "/" .. name
+      if fs.stat(path) == "directory" then digests_below(path, prefix .. name .. "/", out)
+      else out[prefix .. name] = failure.try("system", fs.sha256_file(path)) end
+   end
+end
+
+--- Tell the store of a run that may be interrupted: cleaning leaves what it would go on with.
+---@param dir string
+function cache:register(dir)
+   local real = fs.real(dir) or dir
+   failure.try("system", fs.mkdirs(self.dir .. "/runs"))
+   failure.try("system", fs.write(self.dir .. "/runs/" .. fs.sha256(real), real))
+end
+
+--- The run is over.
+function cache:unregister(dir) fs.remove(self.dir .. "/runs/" .. fs.sha256(fs.real(dir) or dir)) end
+
 --- A new directory for files that may become an entry.
 function cache:staging()
    self:begin()
@@ -95,7 +115,8 @@ end
 ---@param record table key, digest and what else is worth knowing
 ---@param instead? boolean of an entry that may be there
 function cache:publish(staging, record, instead)
-   record.bytes = size_of(staging)
+   record.bytes, record.files = size_of(staging), {}
+   digests_below(staging, "", record.files)
    record.created = sys.date()
    failure.try("system", fs.write(staging .. "/record.json", json.encode(record) .. "\n"))
    failure.try("system", fs.sync(staging))

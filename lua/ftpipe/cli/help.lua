@@ -23,7 +23,8 @@ function help.overview()
       "`ftpipe help COMMAND` explains one of them, `ftpipe help FILE` the parameters of a pipeline file.\n",
       "--lua DIR (or FTPIPE_LUA=DIR) takes the program's own Lua files from DIR.\n\n",
       "Data goes to standard output, messages to standard error.\n",
-      "Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 130 interrupted (the same command goes on).\n",
+      "Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 3 locked by another process,\n",
+      "130 interrupted (the same command goes on).\n",
    }
 end
 

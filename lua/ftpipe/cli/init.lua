@@ -10,7 +10,8 @@ local errors = require "ftpipe.cli.errors"
 
 local cli = {}
 
-local names = { "run", "new", "plan", "why", "graph", "predict", "score", "lua", "doctor", "bench", "help", "version" }
+local names = { "run", "new", "plan", "why", "graph", "runs", "show", "compare", "cache", "predict",
+   "score", "lua", "doctor", "bench", "help", "version" }
 
 --- A command by name, or nil where there is none.
 ---@param name string
