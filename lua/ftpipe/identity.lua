@@ -132,7 +132,10 @@ end
 --- A parameter's value as canonical plain data. Raises a text that names what has no such form.
 ---@param value any
 ---@param path string how to call it in an error
-function identity.value(value, path) return describe(value, {}, path) end
+function identity.value(value, path)
+   if type(value) == "string" or type(value) == "boolean" or math.type(value) == "integer" then return value end
+   return describe(value, {}, path)
+end
 
 -- ==== Files ====
 

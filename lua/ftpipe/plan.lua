@@ -17,7 +17,7 @@ local handle_meta = { __tostring = function(h) return "step " .. h.id end, __met
 
 ---@class ftpipe.handle what a step constructor gives; pass it to other steps
 
-function plan.new(name) return setmetatable({ name = name, steps = {}, by_id = {} }, plan) end
+function plan.new(name) return setmetatable({ name = name, steps = {}, by_id = {}, numbers = {} }, plan) end
 
 local function is_handle(x) return type(x) == "table" and rawget(x, "is_step") == true end
 plan.is_handle = is_handle
@@ -53,12 +53,18 @@ local function check_type(where, kind, name, spec, value)
    end
 end
 
--- Split the constructor's table into inputs (steps) and parameters, both checked against the kind.
-local function sort_arguments(unit, args, where)
-   local inputs, params, known = {}, {}, {}
+-- Names of inputs and parameters of a step kind.
+local function names_of(unit)
+   local known = {}
    for name in pairs(unit.inputs) do known[#known + 1] = name end
    for name in pairs(unit.params) do known[#known + 1] = name end
    table.sort(known)
+   return known
+end
+
+-- Split the constructor's table into inputs (steps) and parameters, both checked against the kind.
+local function sort_arguments(unit, args, where)
+   local inputs, params = {}, {}
    for _, key in ipairs(sorted(args)) do
       local value = args[key]
       local input, spec = unit.inputs[key], unit.params[key]
@@ -78,7 +84,7 @@ local function sort_arguments(unit, args, where)
          check_type(where, unit.kind, key, spec, value)
          params[key] = value
       elseif key ~= "name" then
-         local near = sys.nearest(tostring(key), known)
+         local near = sys.nearest(tostring(key), names_of(unit))
          failure.raise("usage", ("%s: %s has no option '%s'%s"):format(where, unit.kind, tostring(key),
             near and ("; did you mean '%s'?"):format(near) or ""))
       end
@@ -104,13 +110,14 @@ function plan:add(unit, args, level)
    where = where or "?"
    if type(args) ~= "table" then failure.raise("usage", ("%s: %s takes a table"):format(where, unit.kind)) end
    local inputs, params = sort_arguments(unit, args, where)
-   local base, n = args.name or unit.kind, 2
-   local id = base
+   local base = args.name or unit.kind
+   local id, n = base, self.numbers[base] or 1      -- where the last one of the same kind found a free number
    while self.by_id[id] do
       if args.name then failure.raise("usage", ("%s: a step called '%s' exists already"):format(where, id)) end
-      id = base .. "_" .. n
       n = n + 1
+      id = base .. "_" .. n
    end
+   self.numbers[base] = n
    local step = { id = id, kind = unit.kind, version = unit.version, params = params, inputs = inputs, where = where,
       unit = unit, source = source, line = line }
    self.steps[#self.steps + 1] = step
@@ -157,7 +164,10 @@ end
 
 local function plain_params(step)
    local out = {}
-   for name, value in pairs(step.params) do out[name] = plain(value, name, step.where) end
+   for name, value in pairs(step.params) do
+      local simple = type(value) ~= "table" and type(value) ~= "function" and type(value) ~= "number"
+      if simple then out[name] = value else out[name] = plain(value, name, step.where) end
+   end
    return out
 end
 

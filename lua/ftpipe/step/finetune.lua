@@ -163,9 +163,11 @@ end
 
 --- For `plan`: the values of auto, where encoder and files can be looked at already.
 function step.resolve(params, plan, s)
-   local found = {}
+   local found, seen = {}, {}
    local function look(id)
       local at = plan.by_id[id]
+      if seen[id] then return end
+      seen[id] = true
       found[at.kind] = found[at.kind] or at
       for _, input in ipairs(plan.inputs_of(at)) do look(input) end
    end

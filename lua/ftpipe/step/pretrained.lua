@@ -24,8 +24,9 @@ end
 
 function step.run(_, _, params) return model.open(source.path(params.from)) end
 
---- Parameters of the encoder and its positions, from config.json alone; nil if it cannot be read.
-function step.size(params)
+local sizes = setmetatable({}, { __mode = "k" })      -- by parameters: many steps may ask for the same encoder
+
+local function measure(params)
    local text = fs.read(source.path(params.from) .. "/config.json")
    local config = text and json.decode(text)
    if type(config) ~= "table" then return nil end
@@ -33,6 +34,16 @@ function step.size(params)
    if not ok then return nil end
    local h = d.hidden
    return (d.vocab + d.positions + d.types) * h + d.layers * (4 * h * h + 2 * h * d.inner + 9 * h + d.inner) + h * h, d.positions
+end
+
+--- Parameters of the encoder and its positions, from config.json alone; nil if it cannot be read.
+function step.size(params)
+   local known = sizes[params]
+   if not known then
+      known = table.pack(measure(params))
+      sizes[params] = known
+   end
+   return table.unpack(known, 1, known.n)
 end
 
 return step

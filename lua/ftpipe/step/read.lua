@@ -95,13 +95,20 @@ function step.run(ctx, _, params)
    return out
 end
 
---- Rows that will be trained on, as far as can be told before running: counts the rows of the file.
-function step.count_training_rows(params, share)
+local counts = setmetatable({}, { __mode = "k" })      -- by parameters: many steps may ask for the same rows
+
+local function count(params)
    local at = places(params)
    local path = at.train or at.from
    if not path or fs.stat(path) ~= "file" then return nil end
-   local n = tasks.find(params.task).count(path, params)
-   return n and (at.train and n or math.floor(n * share))
+   return tasks.find(params.task).count(path, params)
+end
+
+--- Rows that will be trained on, as far as can be told before running: counts the rows of the file.
+function step.count_training_rows(params, share)
+   if counts[params] == nil then counts[params] = count(params) or false end
+   local n = counts[params]
+   return n and (places(params).train and n or math.floor(n * share))
 end
 
 return step
