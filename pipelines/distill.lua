@@ -28,6 +28,7 @@ local p = ft.params {
    updates    = { type = "integer", min = 1, help = "stop distillation after so many" },
    evaluations = { default = 20, min = 1, help = "how often held-out text is scored" },
    precision  = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of the products of distillation" },
+   weights    = { default = "f32", choices = { "f32", "f16", "bf16" }, help = "how the model's files store them" },
    data       = { type = "path", help = "labelled rows, split 80/10/10" },
    train      = { type = "path", help = "or one file for each split" },
    valid_file = { type = "path" },
@@ -70,7 +71,7 @@ if p.from then
                         epochs = p.distill_epochs, updates = p.updates, evaluations = p.evaluations,
                         precision = p.precision, dropout = 0 }
 end
-if not (p.data or p.train) then return ft.pipeline { name = "distill", api = 1, seed = 1, model = small } end
+if not (p.data or p.train) then return ft.pipeline { name = "distill", api = 1, seed = 1, model = small, weights = p.weights } end
 
 local rows = ft.split { rows = ft.read { from = p.data, train = p.train, valid = p.valid_file, test = p.test, text = p.text,
                                          label = p.label, map = p.map } }
@@ -93,6 +94,6 @@ if p.compare then models.alone = two_stages("alone", small, student_rows) end
 
 return ft.pipeline {
    name = "distill", api = 1, seed = 1,
-   model  = pupil,
+   model  = pupil, weights = p.weights,
    report = ft.evaluate { data = student_rows, models = models, tuned = "student", cost = true },
 }

@@ -28,6 +28,7 @@ local p = ft.params {
    whole_word = { default = false, help = "mask all pieces of a word together" },
    evaluations = { default = 20, min = 1, help = "how often held-out text is scored" },
    precision  = { default = "f32", choices = { "auto", "f32", "bf16" } },
+   weights    = { default = "f32", choices = { "f32", "f16", "bf16" }, help = "how the model's files store them" },
 }
 
 local words   = ft.vocabulary   { from = p.from, format = p.format, text = p.text, size = p.vocabulary,
@@ -41,4 +42,4 @@ local trained = ft.pretrain     { model = fresh, data = corpus, lr = p.lr, batch
                                   updates = p.updates, dropout = p.dropout, whole_word = p.whole_word, evaluations = p.evaluations,
                                   precision = p.precision }
 
-return ft.pipeline { name = "pretrain", api = 1, seed = 1, model = trained }
+return ft.pipeline { name = "pretrain", api = 1, seed = 1, model = trained, weights = p.weights }

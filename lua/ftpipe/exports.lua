@@ -105,7 +105,7 @@ function exports.write(run)
    if run.plan.model then
       local model = run.artifacts[run.plan.model]
       fs.remove(run.out .. "/model.part")      -- of a run that was killed while it wrote it
-      model:save(run.out .. "/model.part", reading(run))
+      model:save(run.out .. "/model.part", reading(run), run.plan.weights)
       fs.remove(run.out .. "/model")
       failure.try("system", fs.rename(run.out .. "/model.part", run.out .. "/model"))
    end

@@ -395,22 +395,29 @@ local function export_config(self)
    end
    config.num_labels = nil
    config.problem_type = self.head_unit.name == "classification" and "single_label_classification" or nil
-   config.torch_dtype, config.dtype = nil, "float32"
+   config.torch_dtype = nil
    return config
 end
 
+local DTYPES = { f32 = "float32", f16 = "float16", bf16 = "bfloat16" }
+
 --- Write a Hugging Face directory; `extra` goes into ftpipe.json (columns, label map, lengths).
-function model:save(dir, extra)
+---@param dir string
+---@param extra table?
+---@param weights? "f32"|"f16"|"bf16" how the weights are stored; f32 unless said
+function model:save(dir, extra, weights)
    local function try(ok, message) if not ok then error(message, 0) end end
    try(fs.mkdirs(dir))
-   try(store.write(dir .. "/model.safetensors", export_tensors(self), { format = "pt" }))
+   try(store.write(dir .. "/model.safetensors", export_tensors(self), { format = "pt" }, weights))
    try(self.tokenizer:save(dir))
    local own = { version = 1, head = self.head_unit.name, pool = self.pooling, labels = self.options.labels,
       task = self.options.task, settings = next(self.settings) and self.settings or nil }
    if self.head_unit.source then own.head_source = self.head_unit.source end
    for k, v in pairs(extra or {}) do own[k] = v end
    try(fs.write(dir .. "/ftpipe.json", json.encode(own) .. "\n"))
-   try(fs.write(dir .. "/config.json", json.encode(export_config(self)) .. "\n"))
+   local config = export_config(self)
+   config.dtype = DTYPES[weights or "f32"]
+   try(fs.write(dir .. "/config.json", json.encode(config) .. "\n"))
 end
 
 -- Label names of a directory that transformers wrote; two labels without names are left out of its config.json.

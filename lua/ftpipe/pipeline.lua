@@ -65,7 +65,8 @@ function pipeline.head(t)
    return unit
 end
 
---- The pipeline itself: { name, api, seed, model = step, report = step }.
+--- The pipeline itself: { name, api, seed, model = step, report = step, weights = "f32" | "f16" | "bf16" }; weights says how
+-- `model/` stores its numbers.
 function pipeline.pipeline(t)
    local c = evaluating "pipeline"
    local where = host.where(2)
@@ -75,6 +76,10 @@ function pipeline.pipeline(t)
    end
    local p = c.plan
    p.name, p.seed = t.name, c.seed or t.seed or 1
+   if t.weights and t.weights ~= "f32" and t.weights ~= "f16" and t.weights ~= "bf16" then
+      failure.raise("usage", ("%s: weights = %s is none of f32, f16, bf16"):format(where, tostring(t.weights)))
+   end
+   p.weights = t.weights
    local goals = {}
    for _, key in ipairs { "model", "report" } do
       if t[key] ~= nil then

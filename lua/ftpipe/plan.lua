@@ -177,7 +177,8 @@ function plan:data()
    for i, s in ipairs(self.steps) do
       steps[i] = { id = s.id, kind = s.kind, version = s.version, params = plain_params(s), inputs = s.inputs, where = s.where }
    end
-   return { name = self.name, api = 1, seed = self.seed, steps = steps, model = self.model, report = self.report }
+   return { name = self.name, api = 1, seed = self.seed, steps = steps, model = self.model, report = self.report,
+      weights = self.weights }
 end
 
 function plan:json() return json.encode(self:data()) .. "\n" end
@@ -188,7 +189,8 @@ function plan:json() return json.encode(self:data()) .. "\n" end
 function plan:digest(identities)
    local steps = json.array {}
    for i, s in ipairs(self.steps) do steps[i] = { id = s.id, is = identities[s.id], inputs = s.inputs } end
-   return fs.sha256(json.encode { name = self.name, seed = self.seed, steps = steps, model = self.model, report = self.report })
+   return fs.sha256(json.encode { name = self.name, seed = self.seed, steps = steps, model = self.model, report = self.report,
+      weights = self.weights })
 end
 
 local function value_text(v)

@@ -73,6 +73,10 @@ small() {
 small --out "$work/small"
 check "a student of another vocabulary learns from a teacher" "$FTPIPE" lua tests/cli/loss_fell.lua "$work/small/metrics.json" 0.05
 check "its map to the teacher's width is not saved" sh -c '! grep -q head.out "$1/small/model/model.safetensors"' sh "$work"
+small --set weights=f16 --out "$work/half"
+check "weights stored in 16 bits take half the room" "$FTPIPE" lua tests/cli/half_as_large.lua \
+    "$work/half/model/model.safetensors" "$work/small/model/model.safetensors"
+check "and config.json says so" grep -q '"dtype":"float16"' "$work/half/model/config.json"
 small --set student="$work/plain/model" --set updates=3 --out "$work/again"
 check "a student can be an encoder there is" grep -q "distill: .* 2 new (head.out.bias, head.out.weight)" "$work/message"
 "$FTPIPE" run pipelines/sentiment.lua --set model="$work/small/model" --set data="$work/reviews.csv" --set epochs=1 \
