@@ -24,7 +24,7 @@ end
 function features.compute(model, tokens, done, tick)
    local rows, total = tokens:count()
    local per_row = model:features_per_row(done)
-   local self = setmetatable({ done = done, per_row = per_row, first = {}, length = {} }, features)
+   local self = setmetatable({ done = done, per_row = per_row, tokens = tokens, first = {}, length = {} }, features)
    self.store = tensor.new { per_row and rows or total, model.dims.hidden }
    local at = 1
    for i = 1, rows do
@@ -52,11 +52,7 @@ end
 --- The features of some examples, end to end.
 function features:take(index)
    if self.per_row then return self.store:take_rows(index) end
-   local rows = {}
-   for _, i in ipairs(index) do
-      for r = self.first[i], self.first[i] + self.length[i] - 1 do rows[#rows + 1] = r end
-   end
-   return self.store:take_rows(rows)
+   return self.tokens:take(self.store, index)
 end
 
 return features

@@ -113,3 +113,31 @@ ft_status ft_tokens_batch(const ft_tokens *t, const int32_t *index, int32_t n, f
         ft_token_batch_release(out);
     return s;
 }
+
+ft_status ft_tokens_take(const ft_tokens *t, const ft_tensor *all, const int32_t *index, int32_t n, ft_tensor **out,
+                         ft_err *e)
+{
+    ft_shape shape = all->shape;
+    int64_t total = 0;
+
+    if (shape.rank < 1 || shape.dim[0] != t->total)
+        return ft_fail(e, FT_ESHAPE, "%lld rows are not one for each of %lld tokens", (long long)shape.dim[0],
+                       (long long)t->total);
+    for (int32_t k = 0; k < n; k++) {
+        if (index[k] < 0 || index[k] >= t->n)
+            return ft_fail(e, FT_EUSAGE, "example %d is outside 0..%lld", index[k], (long long)t->n - 1);
+        total += t->offset[index[k] + 1] - t->offset[index[k]];
+    }
+    shape.dim[0] = total;
+    const ft_status s = ft_tensor_new(out, all->dtype, &shape, e);
+    if (s) return s;
+    const size_t each = t->total ? all->bytes / (size_t)t->total : 0;
+    char *to = (*out)->data;
+    for (int32_t k = 0; k < n; k++) {
+        const int64_t from = t->offset[index[k]];
+        const size_t bytes = (size_t)(t->offset[index[k] + 1] - from) * each;
+        memcpy(to, (const char *)all->data + (size_t)from * each, bytes);
+        to += bytes;
+    }
+    return FT_OK;
+}

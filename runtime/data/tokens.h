@@ -31,4 +31,9 @@ typedef struct ft_token_batch {
 ft_status ft_tokens_batch(const ft_tokens *t, const int32_t *index, int32_t n, ft_token_batch *out, ft_err *e);
 void ft_token_batch_release(ft_token_batch *b);
 
+/* What belongs to the tokens of some examples, end to end, out of `all` (total, ...), which holds something for every
+ * token. One reference in *out. FT_ESHAPE: `all` has not as many rows as there are tokens. */
+ft_status ft_tokens_take(const ft_tokens *t, const ft_tensor *all, const int32_t *index, int32_t n, ft_tensor **out,
+                         ft_err *e);
+
 #endif

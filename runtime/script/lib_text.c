@@ -339,6 +339,24 @@ static int tokens_batch(lua_State *L)
     return failed ? lua_error(L) : 1;
 }
 
+/* tokens:take(all, { examples }) -> of a tensor that has a row for every token, those of these examples, end to end */
+static int tokens_take(lua_State *L)
+{
+    ft_err e;
+    int32_t *index;
+    lua_Integer n;
+    ft_tensor *out;
+    const ft_tokens *t = check_tokens(L);
+    const ft_tensor *all = ft_lua_check(L, 2, FT_TENSOR);
+
+    luaL_argcheck(L, all->data, 2, "has no values");
+    read_ints(L, 3, &index, &n, -1);
+    ft_box *b = ft_lua_box(L, FT_TENSOR, 0);
+    if (ft_tokens_take(t, all, index, (int32_t)n, &out, &e)) return ft_lua_raise(L, &e);
+    b->p = out;
+    return 1;
+}
+
 static const luaL_Reg tokenizer_methods[] = {
     { "vocab_size", tokenizer_vocab_size }, { "id", tokenizer_id },       { "token", tokenizer_token },
     { "special", tokenizer_special },       { "save", tokenizer_save },   { "encode", tokenizer_encode },
@@ -346,8 +364,9 @@ static const luaL_Reg tokenizer_methods[] = {
 };
 
 static const luaL_Reg tokens_methods[] = {
-    { "add", tokens_add },       { "count", tokens_count }, { "length", tokens_length }, { "ids", tokens_ids },
-    { "digest", tokens_digest }, { "batch", tokens_batch }, { "close", tokens_close },   { NULL, NULL },
+    { "add", tokens_add },   { "count", tokens_count },   { "length", tokens_length },
+    { "ids", tokens_ids },   { "digest", tokens_digest }, { "batch", tokens_batch },
+    { "take", tokens_take }, { "close", tokens_close },   { NULL, NULL },
 };
 
 /* ==== Answers ==== */

@@ -16,6 +16,7 @@ int ft_open_sys(lua_State *L);
 int ft_open_vocab(lua_State *L);
 int ft_open_corpus(lua_State *L);
 int ft_open_windows(lua_State *L);
+int ft_open_tagging(lua_State *L);
 int ft_open_pack(lua_State *L);
 
 #endif
