@@ -332,6 +332,23 @@ function M.mean_paired(names, a, b, opts)
    return M.mean_interval(names, differences, opts)
 end
 
+--- Percentile bootstrap of scores that are computed from counts, such as the F1 of entities, over rows of which many are alike.
+---@param ids integer[] the group of each row, from 1; rows of one group are interchangeable
+---@param statistic fun(drawn: integer[]): number, number?, number? of how often rows of each group were drawn
+---@param names string[] at most three
+---@param opts ftpipe.bootstrap_options without classes
+---@return table<string, ftpipe.interval>? nil without rows
+function M.grouped(ids, statistic, names, opts)
+   if #ids == 0 then return nil end
+   local groups = 0
+   for _, id in ipairs(ids) do groups = math.max(groups, id) end
+   local set, by_group = cells_of({ ids }, groups), {}
+   return bootstrap(set, function(drawn)
+      for i, cell in ipairs(set.cells) do by_group[cell[1]] = drawn[i] end
+      return statistic(by_group)
+   end, names, opts)
+end
+
 --- Which way a difference goes, as far as it can be measured.
 ---@param difference ftpipe.interval
 ---@return integer 1 where the whole interval lies above 0, -1 below, 0 where it holds 0

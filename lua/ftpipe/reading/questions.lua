@@ -15,6 +15,7 @@ local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local text = require "ftpipe.core.text"
 local failure = require "ftpipe.failure"
+local places = require "ftpipe.reading.places"
 
 local questions = {}
 
@@ -38,38 +39,7 @@ local function bad(message) error({ bad = message }, 0) end
 
 -- ==== Where an answer is ====
 
--- Byte on which code point `n` (from 0) of s begins, or nil.
-local function byte_of_character(s, n) return utf8.offset(s, n + 1) end
-
--- The same for UTF-16 unit `n`; `inside`: it is the second half of a pair.
-local function byte_of_unit(s, n)
-   local units, at = 0, 1
-   while units < n and at <= #s do
-      local width = s:byte(at) >= 0xF0 and 2 or 1
-      if units + width > n then return at, true end
-      units = units + width
-      at = utf8.offset(s, 2, at)
-   end
-   return units == n and at or nil
-end
-
-local function is_at(s, answer, at) return at ~= nil and s:sub(at, at + #answer - 1) == answer end
-
-local function places(s, answer)
-   local out, at = {}, 1
-   while #out < 4 do
-      local first = s:find(answer, at, true)
-      if not first then break end
-      out[#out + 1], at = first, first + 1
-   end
-   return out
-end
-
-local function shown(s)
-   local n = utf8.len(s)
-   if not n or n <= 60 then return json.encode(s) end
-   return json.encode(s:sub(1, utf8.offset(s, 58) - 1)) .. "..."
-end
+local shown, is_at = places.shown, places.is_at
 
 local function check_cut(context, answer, first, last)
    if text.cuts(context, first) or text.cuts(context, last + 1) then
@@ -78,9 +48,9 @@ local function check_cut(context, answer, first, last)
 end
 
 local function start_of(context, answer, start, units)
-   local at = byte_of_character(context, start)
+   local at = places.of_character(context, start)
    if is_at(context, answer, at) then return at end
-   local unit, inside = byte_of_unit(context, start)
+   local unit, inside = places.of_unit(context, start)
    if not inside and is_at(context, answer, unit) then
       units.utf16 = units.utf16 + 1
       return unit
@@ -89,14 +59,10 @@ local function start_of(context, answer, start, units)
       units.bytes = units.bytes + 1
       return start + 1
    end
-   local found = places(context, answer)
-   local there = {}
-   for i, first in ipairs(found) do there[i] = tostring(utf8.len(context, 1, first) - 1) end
    bad(("the answer %s is not at answer_start %d%s; %s"):format(shown(answer), start,
       at and at <= #context and (", where the context has %s"):format(shown(context:sub(at, (utf8.offset(context,
       (utf8.len(answer) or 1) + 1, at) or #context + 1) - 1))) or ", behind the context's end",
-      #there == 0 and "it does not occur in the context"
-         or #there > 3 and "it occurs in several places" or "it occurs at " .. table.concat(there, ", ")))
+      places.told(context, answer, "context")))
 end
 
 -- One answer of a row, found in its context.
@@ -105,7 +71,7 @@ local function place(context, answer, start, units)
    if not answer:find "%S" then bad("an answer is empty; a question without answer has answers = []") end
    local first
    if start == nil or start == json.null then
-      local found = places(context, answer)
+      local found = places.all(context, answer, 2)
       if #found ~= 1 then
          bad(("the answer %s %s; give its answer_start"):format(shown(answer),
             #found == 0 and "does not occur in the context" or "occurs in several places of the context"))
