@@ -99,7 +99,8 @@ function M.gather(recorded, measure, opts)
    end
    local evaluation = {
       metric = recorded.metric or measure.metric, metric_names = measure.metric_names, columns = measure.columns,
-      baseline_name = measure.baseline_name, advice = measure.advice,
+      baseline_name = measure.baseline_name, baseline_phrase = measure.baseline_phrase, class_unit = measure.class_unit,
+      advice = measure.advice,
       labels = recorded.labels, models = models, baseline = next(baseline) and baseline or nil, history = recorded.history,
       data = data, tuned = recorded.tuned,
    }

@@ -433,7 +433,8 @@ end
 local function head_of(source, own)
    if own.head_source then return heads.from_source(own.head_source) end
    if own.head then return heads.find(own.head) end
-   return heads.of_checkpoint(function(name) return source.checkpoint:info(name) end)
+   local named = source.config.architectures
+   return heads.of_checkpoint(function(name) return source.checkpoint:info(name) end, type(named) == "table" and named[1] or nil)
 end
 
 --- A tuned model: a directory written by save, or by transformers for a task that there is a head for.

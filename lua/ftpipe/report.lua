@@ -198,10 +198,10 @@ local function listed_classes(per_class, most)
    return table.move(ids, 1, math.min(most, #ids), 1, {}), true
 end
 
-local function classes_section(page, scores, where, opts)
+local function classes_section(page, scores, where, opts, unit)
    if not scores.per_class then return end
    local ids, weakest = listed_classes(scores.per_class, opts.classes)
-   local rows = { { "label", "precision", "recall", "F1", "rows", "predicted" } }
+   local rows = { { "label", "precision", "recall", "F1", unit or "rows", "predicted" } }
    for _, k in ipairs(ids) do
       local class = scores.per_class[k]
       rows[#rows + 1] = { printable(class.label or k), points(class.precision), points(class.recall),
@@ -464,7 +464,7 @@ function M.render(evaluation, args, opts)
    local scores, split, model = tuned_scores(evaluation)
    if scores then
       local where = ("%s, %s rows"):format(printable(MODEL_NAMES[model] or model), split)
-      classes_section(page, scores, where, how)
+      classes_section(page, scores, where, how, evaluation.class_unit)
       confusion_section(page, scores, where, how)
    end
    data_section(page, evaluation, how)

@@ -78,10 +78,17 @@ end
 -- 0-based i32 labels of some examples, as the split's task has them; nil where there are none.
 local function label_tensor(split, index)
    if split.targets then return training.targets(split.targets, index) end
+   if split.token_labels then return split.tokens:take(split.token_labels, index) end
    if not split.labels then return nil end
    local ids = {}
    for k, i in ipairs(index) do ids[k] = split.labels[i] - 1 end
    return tensor.from(ids, nil, "i32")
+end
+
+local function total_weight(weights, examples)
+   local sum = 0
+   for _, i in ipairs(examples) do sum = sum + weights[i] end
+   return sum
 end
 
 -- Let go of a batch's tensors now: the collector does not know how large they are.
@@ -153,7 +160,8 @@ end
 
 --- Iterate over updates of `batch` examples for `epochs` epochs, shuffled anew in each. opts: batch, epochs, updates (the
 -- most of them, in the middle of an epoch too), tokens_per_batch, features (cached, for frozen stages), prepare(batch,
--- update) to change a batch when it is made, count(update) for what losses are divided by, where it is not the rows.
+-- update) to change a batch when it is made, count(update) for what losses are divided by, where it is not the rows or what
+-- split.weights says of them.
 ---@return fun(): table|nil
 function context:updates(split, opts)
    local n, size = split.n, opts.batch or 32
@@ -197,6 +205,7 @@ function context:updates(split, opts)
       update = setmetatable({ context = self, split = split, index = k, total = total, epoch = epoch, epochs = epochs,
          examples = examples, count = #examples, ends_epoch = k % per_epoch == 0, seed = self.seed, features = opts.features,
          prepare = opts.prepare, budget = opts.tokens_per_batch or training.TOKENS, tokens = 0, loss_sum = 0 }, update_methods)
+      if split.weights then update.count = total_weight(split.weights, examples) end
       if opts.count then update.count = opts.count(update) end
       return update
    end

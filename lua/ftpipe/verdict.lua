@@ -62,6 +62,8 @@ local MODEL_NAMES = { head = "the head alone", two = "two stages", one = "one st
 ---@field metric string?      "accuracy" (the default), "f1", "mcc" or a task's own, higher is better
 ---@field metric_names table<string, string>? for people; those of classification unless given
 ---@field advice string?      what to check where nothing was learnt, instead of labels and columns
+---@field baseline_phrase string? what the baseline does; "always answering ..." unless given
+---@field class_unit string? what the report's table of classes counts; rows unless given
 ---@field baseline_name string? of the report's row; "majority class" unless given
 ---@field columns string[]?   metrics that the report shows of the test rows; those of classification unless given
 ---@field labels string[]?
@@ -278,7 +280,7 @@ local function judge_majority(c)
    local gain, correlated = direction(c, difference) > 0, mcc and direction(c, mcc) > 0
    local figures = ("%s against %s points of %s on %s (difference %s, %s)"):format(points(scores[c.metric]),
       points(base[c.metric]), c.metric_name, c.judged, points(difference.value), span(difference))
-   local always = ('always answering "%s"'):format(base.label or "the majority class")
+   local always = c.evaluation.baseline_phrase or ('always answering "%s"'):format(base.label or "the majority class")
    if gain and (correlated or not mcc) then
       say(c, "beats_majority", "good", ("The tuned model beats %s: %s."):format(always, figures),
          { value = 100 * difference.value })

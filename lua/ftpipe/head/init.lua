@@ -9,7 +9,7 @@ local nn = require "ftpipe.nn"
 
 local heads = {}
 local units = {}
-for _, name in ipairs { "classification", "question_answering", "masked_lm", "hidden_states" } do
+for _, name in ipairs { "classification", "question_answering", "token_classification", "masked_lm", "hidden_states" } do
    units[name] = require("ftpipe.head." .. name)
 end
 local sources = {}      -- chunk name -> text of the pipeline files that are being evaluated
@@ -28,16 +28,25 @@ function heads.find(which)
    return unit
 end
 
---- The unit whose output layer a checkpoint holds, or nil: what a directory that transformers wrote is for.
+--- The unit whose output layer a checkpoint holds, or nil: what a directory that transformers wrote is for. Where several
+--- heads name their weights alike, the architecture decides.
 ---@param has fun(name: string): any whether there is a tensor of that name
-function heads.of_checkpoint(has)
+---@param architecture string? such as BertForTokenClassification
+function heads.of_checkpoint(has, architecture)
    local names = {}
    for name in pairs(units) do names[#names + 1] = name end
    table.sort(names)
+   local found
    for _, name in ipairs(names) do
-      local out = units[name].weights["head.out.weight"]
-      if out and has(out) then return units[name] end
+      local unit = units[name]
+      local out = unit.weights["head.out.weight"]
+      if out and has(out) then
+         local named = architecture and unit.architecture and architecture:sub(-#unit.architecture) == unit.architecture
+         if named then return unit end
+         found = found or unit
+      end
    end
+   return found
 end
 
 -- ==== Source text of functions ====

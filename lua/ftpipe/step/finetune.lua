@@ -29,8 +29,8 @@ step.params = {
    groups = { type = "list", help = "{ { match = glob, lr = number }, ... }" },
    patience = { type = "integer", default = 3, min = 0,
       help = "epochs without a better score or a lower validation loss before stopping; 0: never stop" },
-   metric = { type = "string", default = "auto", choices = { "auto", "accuracy", "f1", "mcc", "exact" },
-      help = "what chooses the best epoch; auto: accuracy, or the F1 of answers" },
+   metric = { type = "string", default = "auto", choices = { "auto", "accuracy", "f1", "mcc", "exact", "macro_f1" },
+      help = "what chooses the best epoch; auto: accuracy, or the F1 of answers or entities" },
    keep = { type = "string", default = "best", choices = { "best", "last" } },
    soft_weight = { type = "number", default = 0.5, min = 0, max = 1, help = "of the soft labels; the rest is for the given ones" },
    temperature = { type = "number", default = 2, min = 0.1, help = "of the soft labels" },
@@ -57,8 +57,8 @@ function step.metric_of(task, wanted)
 end
 
 --- Replace every `auto`.
-function step.settle(params, parameters, rows)
-   local auto = defaults.finetune(parameters, rows, params.freeze ~= nil)
+function step.settle(params, parameters, rows, task)
+   local auto = defaults.finetune(parameters, rows, params.freeze ~= nil, task)
    local out = {}
    for k, v in pairs(params) do
       out[k] = v
@@ -128,11 +128,11 @@ end
 function step.run(ctx, inputs, given)
    local model, data = ctx:own(inputs.model), inputs.data
    if not data.train then failure.raise("data", "there are no training rows") end
-   local params = step.settle(given, parameters_of(model), data.train.n)
    local task = tasks.of(model)
    if inputs.soft and task.name ~= "classification" then
       failure.raise("usage", "soft labels are for classification, this model is for " .. task.name:gsub("_", " "))
    end
+   local params = step.settle(given, parameters_of(model), data.train.n, task.name)
    model.settings = {}      -- of the training before
    params.metric = step.metric_of(task, given.metric)
    params.precision = step.precision_of(params.precision)
@@ -176,7 +176,8 @@ function step.resolve(params, plan, s)
    local parameters = require("ftpipe.step.pretrained").size(found.pretrained.params)
    local share = found.split and 1 - found.split.params.valid - found.split.params.test or 1
    local rows = require("ftpipe.step.read").count_training_rows(found.read.params, share)
-   local out = parameters and rows and defaults.finetune(parameters, rows, params.freeze ~= nil) or {}
+   local out = parameters and rows and defaults.finetune(parameters, rows, params.freeze ~= nil, found.read.params.task)
+      or {}
    if params.precision == "auto" then out.precision = step.precision_of("auto") end
    return out
 end

@@ -19,9 +19,13 @@ step.params = {
    label = { type = "string", default = "label" },
    map = { type = "list", help = "{ {from, to}, ... }: renames labels and drops the others" },
    bad = { type = "string", default = "error", choices = { "error", "quarantine" } },
-   format = { type = "string", default = "auto", choices = { "auto", "csv", "tsv", "jsonl", "json", "squad" } },
+   format = { type = "string", default = "auto", choices = { "auto", "csv", "tsv", "jsonl", "json", "squad", "conll",
+      "doccano", "labelstudio", "prodigy" } },
    header = { type = "string", default = "auto", choices = { "auto", "yes", "no" } },
    quote = { type = "string", default = "auto" },
+   overlap = { type = "string", default = "error", choices = { "error", "longest" }, help = "of two entities that overlap" },
+   offsets = { type = "string", default = "auto", choices = { "auto", "characters", "units", "bytes" },
+      help = "what places of entities count: code points, UTF-16 units or bytes" },
 }
 
 local splits = { "train", "valid", "test" }

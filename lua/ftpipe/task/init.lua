@@ -1,4 +1,5 @@
---- Tasks by name: what differs between classifying rows and answering questions. A new one adds its file and one line here.
+--- Tasks by name: what differs between classifying rows, answering questions and finding entities. A new one adds its file
+-- and one line here.
 --
 -- A task is
 --   name, head          its own name and that of its usual head
@@ -9,7 +10,7 @@
 --   count(path, params) -> integer?               rows of a file, for `plan`
 --   units(rows) -> { { key, units } }             for ft.split: strata, and in each the lists of rows that stay together
 --   encode(splits, with, params) -> data          for ft.tokenize
---   loss(logits, batch, smoothing) -> variable    one value for each example
+--   loss(logits, batch, smoothing) -> variable    one value for each example, its sum where it has weights
 --   predict(model, split, features) -> predictions, which measure.score reads
 --   measure                                       see ftpipe.evaluation
 --   finish(model, data, features)?                after training: settle model.settings, for instance on the validation split
@@ -17,13 +18,14 @@
 --   reading(data) -> table                        what ftpipe.json holds, so that `predict` reads as training did
 -- data is { train, valid, test, task, labels, max_length, facts, leaked, rows }; a split is { name, n (examples), tokens,
 -- gold (one element for each row), keys (texts that tell rows apart), full (tokens of each row), file } and either
--- labels (ids from 1) or targets ({ width, flat } numbers from 0).
+-- labels (ids from 1), token_labels (an i32 tensor with a label for every token, -100 for none) or targets ({ width, flat }
+-- numbers from 0). Where losses are not divided by rows, split.weights says what each example counts instead (its words).
 
 local sys = require "ftpipe.core.sys"
 
 local tasks = {}
 
-tasks.names = { "classification", "question_answering" }
+tasks.names = { "classification", "question_answering", "named_entities" }
 
 --- A task by name.
 ---@param name string
