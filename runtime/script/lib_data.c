@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "data/minhash.h"
 #include "data/reader.h"
 #include "data/writer.h"
 #include "script/bind.h"
@@ -240,7 +241,40 @@ static int writer_commit(lua_State *L)
 }
 
 static const luaL_Reg writer_methods[] = { { "row", writer_row }, { "commit", writer_commit }, { NULL, NULL } };
-static const luaL_Reg functions[] = { { "open", data_open }, { "create", data_create }, { NULL, NULL } };
+/* ==== Near duplicates ==== */
+
+/* data.near_groups({ texts }, similarity) -> { for each text the number of the first one it is near to, or its own } */
+static int data_near_groups(lua_State *L)
+{
+    ft_err e;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const double least = luaL_checknumber(L, 2);
+    const lua_Integer n = luaL_len(L, 1);
+    luaL_argcheck(L, least > 0 && least <= 1, 2, "a similarity is above 0 and at most 1");
+    luaL_argcheck(L, n < INT32_MAX, 1, "too many texts");
+    const char **texts = lua_newuserdatauv(L, (size_t)n * sizeof *texts + 1, 0);
+    size_t *lengths = lua_newuserdatauv(L, (size_t)n * sizeof *lengths + 1, 0);
+    int32_t *group = lua_newuserdatauv(L, (size_t)n * sizeof *group + 1, 0);
+    for (lua_Integer i = 0; i < n; i++) {
+        lua_geti(L, 1, i + 1);
+        texts[i] = luaL_checklstring(L, -1, &lengths[i]); /* the table keeps it */
+        lua_pop(L, 1);
+    }
+    if (ft_near_groups(texts, lengths, (int32_t)n, least, group, &e)) return ft_lua_raise(L, &e);
+    lua_createtable(L, (int)n, 0);
+    for (lua_Integer i = 0; i < n; i++) {
+        lua_pushinteger(L, group[i] + 1);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    { "open", data_open },
+    { "create", data_create },
+    { "near_groups", data_near_groups },
+    { NULL, NULL },
+};
 
 int ft_open_data(lua_State *L)
 {
