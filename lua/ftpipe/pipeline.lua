@@ -65,8 +65,22 @@ function pipeline.head(t)
    return unit
 end
 
---- The pipeline itself: { name, api, seed, model = step, report = step, weights = "f32" | "f16" | "bf16" }; weights says how
--- `model/` stores its numbers.
+-- Further steps that shall run, under names.
+local function outputs_of(p, t, where, goals)
+   if t.outputs == nil then return end
+   if type(t.outputs) ~= "table" or plan.is_handle(t.outputs) then
+      failure.raise("usage", where .. ": outputs must be { name = step, ... }")
+   end
+   p.outputs = {}
+   for name, handle in pairs(t.outputs) do
+      if not plan.is_handle(handle) then failure.raise("usage", ("%s: outputs.%s must be a step"):format(where, tostring(name))) end
+      p.outputs[tostring(name)] = handle.id
+      goals[#goals + 1] = handle.id
+   end
+end
+
+--- The pipeline itself: { name, api, seed, model = step, report = step, outputs = { name = step },
+-- weights = "f32" | "f16" | "bf16" }; weights says how `model/` stores its numbers.
 function pipeline.pipeline(t)
    local c = evaluating "pipeline"
    local where = host.where(2)
@@ -88,7 +102,8 @@ function pipeline.pipeline(t)
          goals[#goals + 1] = t[key].id
       end
    end
-   if #goals == 0 then failure.raise("usage", where .. ": ft.pipeline needs a model or a report") end
+   outputs_of(p, t, where, goals)
+   if #goals == 0 then failure.raise("usage", where .. ": ft.pipeline needs a model, a report or outputs") end
    p:prune(goals)
    c.done = true
    return p

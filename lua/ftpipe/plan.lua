@@ -178,7 +178,7 @@ function plan:data()
       steps[i] = { id = s.id, kind = s.kind, version = s.version, params = plain_params(s), inputs = s.inputs, where = s.where }
    end
    return { name = self.name, api = 1, seed = self.seed, steps = steps, model = self.model, report = self.report,
-      weights = self.weights }
+      weights = self.weights, outputs = self.outputs }
 end
 
 function plan:json() return json.encode(self:data()) .. "\n" end
@@ -206,6 +206,7 @@ function plan:cut(id)
    for _, step in ipairs(self.steps) do kept[step.id] = true end
    if not kept[self.model] then self.model = nil end
    if not kept[self.report] then self.report = nil end
+   self.outputs = nil
 end
 
 --- The plan for people: one block per step.

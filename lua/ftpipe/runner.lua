@@ -129,7 +129,7 @@ local function facts_of(run, step, value)
    local settled = run.settled[step.id]
    return { settled = settled and { lr = settled.lr, epochs = settled.epochs, batch = settled.batch,
       precision = settled.precision }, card = run.cards[step.id],
-      leaves = step.unit.leave and step.unit.leave(run.out, value) or nil }
+      leaves = step.unit.leave and step.unit.leave(run.out, value, step.id) or nil }
 end
 
 local function run_step(run, step, inputs)
@@ -284,7 +284,7 @@ end
 local function take_over(run, step, state)
    local facts = state.record and state.record.facts or {}
    run.settled[step.id], run.cards[step.id] = facts.settled, facts.card
-   if facts.leaves then step.unit.leave(run.out, run.schedule:need(step.id)) end
+   if facts.leaves then step.unit.leave(run.out, run.schedule:need(step.id), step.id) end
 end
 
 local function execute(run)

@@ -1,6 +1,7 @@
 --- Labelled rows from a file: text columns joined by a line break, and a label that stays text.
 --
--- Rows are { texts, labels, lines, file, unmapped }; those whose label `map` does not name are counted and left out.
+-- Rows are { texts, labels, lines, file, unmapped, kept = { column = values } }; those whose label `map` does not name are
+-- counted and left out.
 
 local data = require "ftpipe.core.data"
 local failure = require "ftpipe.failure"
@@ -34,6 +35,7 @@ end
 local function columns_of(params)
    local columns = { table.unpack(params.text) }
    columns[#columns + 1] = params.label
+   for _, name in ipairs(params.keep or {}) do columns[#columns + 1] = name end
    return columns
 end
 
@@ -50,7 +52,11 @@ function labelled.read(path, params, bad)
    local columns, map = columns_of(params), mapping(params.map)
    local reader = failure.try("data", open(path, params, columns))
    local rows = { texts = {}, labels = {}, lines = {}, file = path, unmapped = 0 }
-   local n = #params.text
+   local n, kept = #params.text, params.keep or {}
+   for _, name in ipairs(kept) do
+      rows.kept = rows.kept or {}
+      rows.kept[name] = {}
+   end
    while true do
       local values = table.pack(reader:next(columns))
       local line = table.remove(values, 1)
@@ -67,6 +73,7 @@ function labelled.read(path, params, bad)
          else
             local k = #rows.texts + 1
             rows.texts[k], rows.labels[k], rows.lines[k] = text, map and map[label] or label, line
+            for c, name in ipairs(kept) do rows.kept[name][k] = values[n + 1 + c] end
          end
       end
    end
@@ -87,7 +94,7 @@ function labelled.count(path, params)
    while true do
       local values = table.pack(reader:next(columns))
       if values[1] == nil then break end
-      if values[1] and (not map or map[values[#values]]) then n = n + 1 end
+      if values[1] and (not map or map[values[#params.text + 2]]) then n = n + 1 end
    end
    return n
 end

@@ -6,11 +6,13 @@
 --
 -- Also: files(params) names the files it reads; exact: its result has the same bits on every machine; seedless: nothing in it
 -- is random; trains: it makes checkpoints; stored = false: its result is not kept but computed again (cheap, or file-backed);
--- save and load: a form of its own for what is kept, see ftpipe.artifact.
+-- save and load: a form of its own for what is kept, see ftpipe.artifact; leave(dir, artifact, id) writes files into a run's
+-- directory, also where the step was not run, and tells whether it did.
 
 local steps = {}
 for _, kind in ipairs { "read", "split", "pretrained", "tokenize", "replace_head", "finetune", "evaluate",
-   "vocabulary", "new_encoder", "corpus", "pretrain", "distill", "soft_labels" } do
+   "vocabulary", "new_encoder", "corpus", "pretrain", "distill", "soft_labels",
+   "sample", "filter", "map", "concat", "dedupe", "folds", "predict" } do
    steps[kind] = require("ftpipe.step." .. kind)
 end
 

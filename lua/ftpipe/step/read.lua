@@ -17,6 +17,7 @@ step.params = {
    train = { type = "string" }, valid = { type = "string" }, test = { type = "string" },
    text = { type = "list", default = { "text" }, help = "columns, joined by a line break" },
    label = { type = "string", default = "label" },
+   keep = { type = "list", help = "further columns, for the group of ft.split and the functions of ft.filter and ft.map" },
    map = { type = "list", help = "{ {from, to}, ... }: renames labels and drops the others" },
    bad = { type = "string", default = "error", choices = { "error", "quarantine" } },
    format = { type = "string", default = "auto", choices = { "auto", "csv", "tsv", "jsonl", "json", "squad", "conll",

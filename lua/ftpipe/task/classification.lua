@@ -57,8 +57,9 @@ local function ids_of(rows, ids)
       if not labels[i] then
          table.sort(names)
          local near = sys.nearest(label, names)
-         failure.raise("data", ("%s:%d: label '%s' does not occur in the training rows%s"):format(rows.file, rows.lines[i],
-            label, near and ("; did you mean '%s'?"):format(near) or ("; there: " .. table.concat(names, ", "))))
+         failure.raise("data", ("%s:%d: label '%s' does not occur in the training rows%s"):format(
+            rows.files and rows.files[i] or rows.file, rows.lines[i], label,
+            near and ("; did you mean '%s'?"):format(near) or ("; there: " .. table.concat(names, ", "))))
       end
    end
    return labels

@@ -30,6 +30,7 @@ local function format_of(params)
 end
 
 function task.read(path, params, bad)
+   if params.keep then failure.raise("usage", "keep: questions have no further columns") end
    return questions.read(path, { format = format_of(params),
       reject = function(_, line, message, raw) bad(line, message, raw) end })
 end
