@@ -3,15 +3,18 @@
  *   S = scale * Q K^T     P = softmax(S)     ctx = dropout(P) V          for each row and head
  *
  *   in     qkv (T,3H): queries, keys and values side by side, each heads x d
+ *          places (M) i32, optional: the tokens that ask, ascending; without it all do
  *   attr   i[0] heads   f[0] scale, 0 means 1 / sqrt(d)   f[1] dropout on P   rows
  *          i[1] how far to each side a token sees, 0 means everywhere
- *   out    ctx (T,H)
- *   saved  lse (T,heads): log of the sum of exp(S) over each query's keys
+ *   out    ctx (T,H), or (M,H) with places
+ *   saved  lse (T,heads) or (M,heads): log of the sum of exp(S) over each query's keys
  *
  * S and P never leave the cache: they exist for a few queries of one head at a time, in a workspace per thread.
  * Backward makes P again from lse, and needs the sum over keys of P dP only as delta = sum_c d_ctx * ctx
  * (Dao 2023, arXiv:2307.08691, without its split of the softmax over keys, since a row of S fits the cache).
- * One task is one head of one row, so nothing is shared between threads and all sums have a fixed order.
+ * One task is one head of one row, so nothing is shared between threads and all sums have a fixed order. With places,
+ * queries share a tile of backward only if they would without: the sums over queries then have the same bits as where
+ * everything is computed and what nobody asked for has a gradient of zero.
  */
 #include <math.h>
 #include <string.h>
@@ -34,6 +37,8 @@ typedef struct head {
     int64_t heads, H, d, width; /* width: d rounded up to whole vectors */
     int64_t index, first, L;    /* head; first token and length of the row */
     int64_t padded, ld;         /* L rounded up; distance of rows of L numbers */
+    const int32_t *places;      /* of the queries, counted from the batch's first token; NULL: all tokens of the row */
+    int64_t asked, n;           /* first query among those of the batch, and how many the row has */
     int64_t reach;              /* i[1] */
     float scale;
     ft_dropout p;
@@ -46,6 +51,12 @@ static int64_t pad(int64_t L) { return ft_round_up(L, FT_LANES > 8 ? FT_LANES : 
 /* One vector more than needed: a power of two would send all rows to the same sets of the cache. */
 static int64_t distance(int64_t L) { return pad(L) + FT_LANES; }
 static int64_t tile_numbers(int64_t L) { return ft_most(MANY * distance(ft_least(L, SHORT)), FEW * distance(L)); }
+
+/* Draws for n probabilities; those of scattered queries are drawn one by one, the last one's group to its end. */
+static int64_t draw_numbers(int64_t n) { return (FT_DRAW_ROOM(n / 8) + FT_DRAW_ROOM(1)) / 2; }
+
+/* The place in its row of query i. */
+static int64_t place(const head *h, int64_t i) { return h->places ? h->places[h->asked + i] - h->first : i; }
 
 /* Hand out `n` numbers of a slice, or only count them. */
 static float *carve(char *base, size_t *used, int64_t n)
@@ -66,7 +77,7 @@ static size_t carve_forward(head *h, char *base, int64_t L)
     h->v = carve(base, &used, L * w);
     h->s = carve(base, &used, tile_numbers(L));
     h->dq = carve(base, &used, MANY * w);
-    h->draw = (ft_draw *)(void *)carve(base, &used, FT_DRAW_ROOM(tile_numbers(L) / 8) / 2);
+    h->draw = (ft_draw *)(void *)carve(base, &used, draw_numbers(tile_numbers(L)));
     return used;
 }
 
@@ -86,8 +97,22 @@ static size_t carve_backward(head *h, char *base, int64_t L)
     h->s = carve(base, &used, MANY * distance(KEYS));
     h->ds = carve(base, &used, MANY * distance(KEYS));
     h->delta = carve(base, &used, L);
-    h->draw = (ft_draw *)(void *)carve(base, &used, FT_DRAW_ROOM(MANY * KEYS / 8) / 2);
+    h->draw = (ft_draw *)(void *)carve(base, &used, draw_numbers(MANY * KEYS));
     return used;
+}
+
+static ft_status check_places(const ft_tensor *places, int64_t T, ft_err *e)
+{
+    char a[96];
+
+    if (places->dtype != FT_I32 || places->shape.rank != 1)
+        return ft_fail(e, FT_ESHAPE, "attention: want places (M) of int32, got %s", ft_shape_text(&places->shape, a));
+    const int32_t *at = places->data;
+    for (int64_t i = 0; at && i < places->shape.dim[0]; i++)
+        if (at[i] < 0 || at[i] >= T || (i > 0 && at[i] <= at[i - 1]))
+            return ft_fail(e, FT_ESHAPE, "attention: place %d at %lld is outside the %lld tokens or not ascending",
+                           at[i], (long long)i, (long long)T);
+    return FT_OK;
 }
 
 static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
@@ -106,18 +131,23 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     if (c->attr.i[1] < 0) return ft_fail(e, FT_EUSAGE, "attention: a window of %lld tokens", (long long)c->attr.i[1]);
     if (ft_dropout_check("attention", &c->attr, c->attr.f[1], x->dim[0], e)) return e ? e->code : FT_EUSAGE;
 
-    const int64_t H = x->dim[1] / 3;
+    const ft_tensor *places = c->n_in > 1 ? c->in[1] : NULL;
+    if (places && check_places(places, x->dim[0], e)) return e ? e->code : FT_ESHAPE;
+
+    const int64_t H = x->dim[1] / 3, M = places ? places->shape.dim[0] : x->dim[0];
     head h = { .width = ft_round_up(H / heads, FT_LANES) };
     s->dtype = FT_F32;
-    s->shape = ft_shape_of(2, x->dim[0], H, 0, 0);
+    s->shape = ft_shape_of(2, M, H, 0, 0);
     s->saved_dtype[0] = FT_F32;
-    s->saved[0] = ft_shape_of(2, x->dim[0], heads, 0, 0);
+    s->saved[0] = ft_shape_of(2, M, heads, 0, 0);
     s->work_forward = (size_t)ft_slices() * carve_forward(&h, NULL, rows->max_len);
     s->work_backward = (size_t)ft_slices() * carve_backward(&h, NULL, rows->max_len);
     for (int32_t b = 0; b < rows->n_rows; b++) {
         const double L = rows->offsets[b + 1] - rows->offsets[b];
         s->flops += 4.0 * L * L * (double)H;
     }
+    /* as if every row had its share of the queries: the same from shapes alone */
+    if (M < x->dim[0]) s->flops *= (double)M / (double)x->dim[0];
     s->bytes = 16.0 * (double)(x->dim[0] * H);
     return FT_OK;
 }
@@ -168,7 +198,9 @@ static void pack_inputs(const head *h, const float *qkv, float *v)
 {
     const float *x = qkv + h->first * 3 * h->H + h->index * h->d;
 
-    pack(h, x, 3 * h->H, h->L, h->L, h->scale, h->q);
+    if (!h->places) pack(h, x, 3 * h->H, h->L, h->L, h->scale, h->q);
+    for (int64_t i = 0; h->places && i < h->n; i++)
+        pack(h, x + place(h, i) * 3 * h->H, 3 * h->H, 1, 1, h->scale, h->q + i * h->width);
     pack(h, x + h->H, 3 * h->H, h->L, h->padded, 1.0f, h->k);
     pack(h, x + 2 * h->H, 3 * h->H, h->L, v == h->v ? h->L : h->padded, 1.0f, v);
     turn(h, h->k, h->kt);
@@ -176,7 +208,16 @@ static void pack_inputs(const head *h, const float *qkv, float *v)
 
 /* ==== One tile ==== */
 
-/* What query i does not see becomes minus infinity, in s, which starts at key `from` and has n keys. */
+/* Draws of queries q0 .. q0+n, `blocks` blocks of eight from `first` on for each. */
+static void draw_queries(const head *h, uint32_t first, int64_t blocks, int64_t q0, int64_t n)
+{
+    if (!h->places) ft_draw_grid(&h->p, first, blocks, h->where + (uint32_t)q0, n, h->example, h->draw);
+    for (int64_t i = 0; h->places && i < n; i++)
+        ft_draw_grid(&h->p, first, blocks, h->where + (uint32_t)place(h, q0 + i), 1, h->example,
+                     h->draw + i * blocks * 8);
+}
+
+/* What the query at place i does not see becomes minus infinity, in s, which starts at key `from` and has n keys. */
 static void hide(const head *h, int64_t i, int64_t from, int64_t n, float *s)
 {
     const int64_t low = ft_least(ft_most(i - h->reach - from, 0), n);
@@ -252,11 +293,11 @@ static void softmax_tile(const head *h, int64_t q0, int64_t n, float *largest, f
 {
     const uint32_t block = (uint32_t)h->index << 16;
 
-    if (h->p.threshold) ft_draw_grid(&h->p, block, h->padded / 8, h->where + (uint32_t)q0, n, h->example, h->draw);
+    if (h->p.threshold) draw_queries(h, block, h->padded / 8, q0, n);
     for (int64_t i = 0; i < n; i++) {
         float *s = h->s + i * h->ld;
         for (int64_t j = h->L; j < h->padded; j++) s[j] = -INFINITY;
-        hide(h, q0 + i, 0, h->L, s);
+        hide(h, place(h, q0 + i), 0, h->L, s);
         largest[i] = largest_of(h->padded, s);
     }
     for (int64_t i = 0; i < n; i++) sum[i] = exp_row(h->padded, h->s + i * h->ld, largest[i]);
@@ -284,9 +325,9 @@ static void forward_head(const head *h, const float *qkv, float *out, float *lse
     const int64_t step = h->L <= SHORT ? MANY : FEW;
 
     pack_inputs(h, qkv, h->v);
-    for (int64_t q = 0; q < h->L; q += step) {
-        const int64_t t = h->first + q;
-        forward_tile(h, q, ft_least(step, h->L - q), out + t * h->H + h->index * h->d,
+    for (int64_t q = 0; q < h->n; q += step) {
+        const int64_t t = h->asked + q;
+        forward_tile(h, q, ft_least(step, h->n - q), out + t * h->H + h->index * h->d,
                      lse ? lse + t * h->heads + h->index : NULL);
     }
 }
@@ -294,7 +335,7 @@ static void forward_head(const head *h, const float *qkv, float *out, float *lse
 /* delta[i] = sum_c d_ctx[i,c] * ctx[i,c] */
 static void make_delta(const head *h, const float *d_out, const float *out)
 {
-    for (int64_t i = 0; i < h->L; i++) {
+    for (int64_t i = 0; i < h->n; i++) {
         const float *g = d_out + i * h->H, *y = out + i * h->H;
         float sum = 0.0f;
         /* hot */
@@ -312,9 +353,9 @@ static void backward_tile(const head *h, int64_t q0, int64_t m, int64_t k0, int6
 
     ft_tile_product(0, m, wide, h->d, h->q + q0 * w, w, h->kt + k0, h->ld, 0, h->s, ld);
     ft_tile_product(0, m, wide, h->d, h->g + q0 * w, w, h->vt + k0, h->ld, 0, h->ds, ld);
-    if (h->p.threshold) ft_draw_grid(&h->p, block, wide / 8, h->where + (uint32_t)q0, m, h->example, h->draw);
+    if (h->p.threshold) draw_queries(h, block, wide / 8, q0, m);
     for (int64_t i = 0; i < m; i++) {
-        hide(h, q0 + i, k0, n, h->s + i * ld);
+        hide(h, place(h, q0 + i), k0, n, h->s + i * ld);
         gradient_row(&h->p, wide, h->draw + i * wide, lse[(q0 + i) * h->heads], h->delta[q0 + i], h->s + i * ld,
                      h->ds + i * ld);
     }
@@ -323,21 +364,54 @@ static void backward_tile(const head *h, int64_t q0, int64_t m, int64_t k0, int6
     ft_tile_product(0, m, w, n, h->ds, ld, h->k + k0 * w, w, k0 > 0, h->dq + q0 * w, w);
 }
 
+/* Where the tile of query q ends: with the last query of the same MANY places. */
+static int64_t tile_end(const head *h, int64_t q)
+{
+    const int64_t block = place(h, q) / MANY;
+
+    if (!h->places) return ft_least(q + MANY, h->n);
+    while (q < h->n && place(h, q) / MANY == block) q++;
+    return q;
+}
+
+/* What nobody asked for: zero to the n lines of one head, where nothing is to be added. */
+static void clear_lines(const head *h, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < n; i++) memset(to + i * 3 * h->H, 0, sizeof(float) * (size_t)h->d);
+}
+
+static void give_queries(const head *h, int add, float *to)
+{
+    if (!h->places) {
+        unpack(h, h->dq, h->L, h->scale, add, to, 3 * h->H);
+        return;
+    }
+    if (!add) clear_lines(h, h->L, to);
+    for (int64_t i = 0; i < h->n; i++)
+        unpack(h, h->dq + i * h->width, 1, h->scale, add, to + place(h, i) * 3 * h->H, 3 * h->H);
+}
+
 static void backward_head(const head *h, const ft_op_call *c)
 {
-    const int64_t at = h->first * h->H + h->index * h->d;
+    const int64_t at = h->asked * h->H + h->index * h->d;
     const float *d_out = (const float *)c->d_out->data + at, *out = (const float *)c->out->data + at;
-    const float *lse = (const float *)c->saved[0]->data + h->first * h->heads + h->index;
+    const float *lse = (const float *)c->saved[0]->data + h->asked * h->heads + h->index;
     float *d_in = (float *)c->d_in[0]->data + h->first * 3 * h->H + h->index * h->d;
 
+    if (h->n == 0) {
+        for (int k = 0; k < 3 && !c->add[0]; k++) clear_lines(h, h->L, d_in + k * h->H);
+        return;
+    }
     pack_inputs(h, c->in[0]->data, h->dv);
     turn(h, h->dv, h->vt);
-    pack(h, d_out, h->H, h->L, h->L, 1.0f, h->g);
+    pack(h, d_out, h->H, h->n, h->n, 1.0f, h->g);
     make_delta(h, d_out, out);
     for (int64_t k = 0; k < h->L; k += KEYS)
-        for (int64_t q = 0; q < h->L; q += MANY)
-            backward_tile(h, q, ft_least(MANY, h->L - q), k, ft_least(KEYS, h->L - k), lse);
-    unpack(h, h->dq, h->L, h->scale, c->add[0], d_in, 3 * h->H);
+        for (int64_t q = 0, end; q < h->n; q = end) {
+            end = tile_end(h, q);
+            backward_tile(h, q, end - q, k, ft_least(KEYS, h->L - k), lse);
+        }
+    give_queries(h, c->add[0], d_in);
     unpack(h, h->dk, h->L, 1.0f, c->add[0], d_in + h->H, 3 * h->H);
     unpack(h, h->dv, h->L, 1.0f, c->add[0], d_in + 2 * h->H, 3 * h->H);
 }
@@ -351,6 +425,7 @@ static head head_of(const ft_op_call *c, int64_t columns)
     return (head){ .heads = heads,
                    .H = H,
                    .d = d,
+                   .places = c->n_in > 1 && c->in[1] ? c->in[1]->data : NULL,
                    .width = ft_round_up(d, FT_LANES),
                    .reach = c->attr.i[1],
                    .scale = c->attr.f[0] > 0 ? (float)c->attr.f[0] : 1.0f / sqrtf((float)d),
@@ -364,14 +439,31 @@ static int together(int64_t tasks, int64_t heads)
     return (int)ft_least(ft_most(tasks / (24 * ft_workers()), 1), heads);
 }
 
-/* Task k: head k % heads of row k / heads. 0 if the row is empty. */
-static int head_at(head *h, const ft_ragged *rows, int64_t k)
+/* The first of the n places that is not below `least`. */
+static int64_t first_from(const int32_t *places, int64_t n, int64_t least)
+{
+    int64_t low = 0;
+
+    while (low < n) {
+        const int64_t mid = (low + n) / 2;
+        if (places[mid] < least)
+            low = mid + 1;
+        else
+            n = mid;
+    }
+    return low;
+}
+
+/* Task k: head k % heads of row k / heads, of M queries in all. 0 if the row is empty. */
+static int head_at(head *h, const ft_ragged *rows, int64_t M, int64_t k)
 {
     const int64_t b = k / h->heads;
 
     h->index = k % h->heads;
     h->first = rows->offsets[b];
     h->L = rows->offsets[b + 1] - rows->offsets[b];
+    h->asked = h->places ? first_from(h->places, M, h->first) : h->first;
+    h->n = h->places ? first_from(h->places, M, h->first + h->L) - h->asked : h->L;
     h->padded = pad(h->L);
     h->ld = distance(h->L);
     h->where = (uint32_t)rows->window[b] << 16;
@@ -392,7 +484,7 @@ static void forward(const ft_op_call *c)
         if (tasks) carve_forward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
 #pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
-            if (head_at(&h, rows, k))
+            if (head_at(&h, rows, c->out->shape.dim[0], k) && h.n)
                 forward_head(&h, c->in[0]->data, c->out->data, c->saved[0] ? c->saved[0]->data : NULL);
     }
 }
@@ -411,16 +503,17 @@ static void backward(const ft_op_call *c)
         if (tasks) carve_backward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
 #pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
-            if (head_at(&h, rows, k)) backward_head(&h, c);
+            if (head_at(&h, rows, c->d_out->shape.dim[0], k)) backward_head(&h, c);
     }
 }
 
 const ft_op FT_OP(attention) = {
     .name = "attention",
     .min_in = 1,
-    .max_in = 1,
-    .keeps_in = 1,
+    .max_in = 2,
+    .keeps_in = 3,
     .keeps_out = 1,
+    .no_grad = 2,
     .infer = infer,
     .forward = forward,
     .backward = backward,

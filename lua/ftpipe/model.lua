@@ -272,24 +272,34 @@ end
 
 -- ==== Forward ====
 
-local function pool(self, h, batch)
-   if self.pooling == "pooler" then return self.unit.pool(self.encoder, h, batch) end
-   if self.pooling == "cls" then return nn.row_first(h, batch) end
-   if self.pooling == "mean" then return nn.row_mean(h, batch) end
-   return h
+local function reads_first(self) return self.pooling == "pooler" or self.pooling == "cls" end
+
+-- What the last layer is computed for: its hidden states of all tokens, of each row's first, or of batch.places.
+local function encode(self, batch)
+   local forward = self.unit.forward
+   if not reads_first(self) then
+      return forward(self.encoder, self.dims, batch, self.head_unit.at_places and batch.places or nil)
+   end
+   local first <close> = batch.rows:firsts()
+   if not first then return nn.row_first(forward(self.encoder, self.dims, batch), batch) end
+   return forward(self.encoder, self.dims, batch, first)
 end
 
---- Logits of a batch; `done` stages (0, 1 or 2) are already in batch.features.
-function model:forward(batch, done)
-   local x = batch.features
-   if (done or 0) < 1 then x = self.unit.forward(self.encoder, self.dims, batch) end
-   if (done or 0) < 2 then x = pool(self, x, batch) end
-   return self.head_unit.forward(self.head, x, batch, self.c, self.encoder)
+-- From what `encode` gives to what the head reads.
+local function pool(self, x, batch)
+   if self.pooling == "pooler" then return self.unit.pool(self.encoder, x) end
+   return self.pooling == "mean" and nn.row_mean(x, batch) or x
+end
+
+--- Logits of a batch.
+function model:forward(batch)
+   return self.head_unit.forward(self.head, pool(self, encode(self, batch), batch), batch, self.c, self.encoder)
 end
 model.__call = model.forward
 
---- Hidden states (T, H) of the last layer.
-function model:hidden(batch) return self.unit.forward(self.encoder, self.dims, batch) end
+--- Hidden states of the last layer: (T, H), or (M, H) of the tokens at `places` alone.
+---@param places userdata? i32 tensor (M), 0-based, ascending
+function model:hidden(batch, places) return self.unit.forward(self.encoder, self.dims, batch, places) end
 
 --- How many stages from the front have no trainable parameter (0, 1 or 2).
 function model:frozen_stages()
@@ -303,28 +313,22 @@ end
 
 --- Output of the first `done` stages for a batch, one row (or, where the head reads all tokens, one span of rows) each.
 function model:features(batch, done)
-   local h = self.unit.forward(self.encoder, self.dims, batch)
-   if done >= 2 then return pool(self, h, batch) end
-   -- pooler and cls read only the first token
-   if self.pooling == "pooler" or self.pooling == "cls" then return nn.row_first(h, batch) end
-   return h
+   if not reads_first(self) then return done >= 2 and pool(self, self:hidden(batch), batch) or self:hidden(batch) end
+   local first = encode(self, batch)
+   return done >= 2 and pool(self, first, batch) or first
 end
 
 --- Whether features are one row per example (else one per token).
 function model:features_per_row(done)
    if done >= 2 then return self.pooling ~= "none" end
-   return self.pooling == "pooler" or self.pooling == "cls"
+   return reads_first(self)
 end
 
 --- Forward from cached features of `done` stages; with one stage done they are first-token rows or all tokens.
 function model:forward_features(batch, done)
-   local x = batch.features
-   if done < 2 and self.pooling == "pooler" then
-      x = nn.tanh(self.encoder.pool.dense(self:features_per_row(1) and x or nn.row_first(x, batch)))
-   elseif done < 2 and self.pooling == "mean" then
-      x = nn.row_mean(x, batch)
-   end
-   return self.head_unit.forward(self.head, x, batch, self.c)
+   local x = done < 2 and pool(self, batch.features, batch) or batch.features
+   if self.head_unit.at_places and batch.places then x = nn.gather(x, batch.places) end
+   return self.head_unit.forward(self.head, x, batch, self.c, self.encoder)
 end
 
 -- ==== Facts for the user ====

@@ -83,15 +83,16 @@ function nn.affine(x, weight, bias) return apply("linear", nil, x, weight, bias)
 
 function nn.layer_norm_of(x, gain, bias, eps) return apply("layer_norm", { f = { eps } }, x, gain, bias) end
 
---- LN(dropout(x + bias) + residual) in one pass.
-function nn.residual_layer_norm(x, residual, norm, bias, batch, p, site)
+--- LN(dropout(x + bias) + residual) in one pass. `places`: which tokens x has lines for, where not for all.
+function nn.residual_layer_norm(x, residual, norm, bias, batch, p, site, places)
    return apply("residual_layer_norm", { f = { norm.eps, p }, rows = batch.rows, site = site },
-      x, residual, norm.weight, norm.bias, bias)
+      x, residual, norm.weight, norm.bias, bias, places)
 end
 
---- Attention within each row over merged projections (T, 3H), dropout on the probabilities.
-function nn.attention(qkv, batch, heads, p, site)
-   return apply("attention", { i = { heads }, f = { 0, p }, rows = batch.rows, site = site }, qkv)
+--- Attention within each row over merged projections (T, 3H), dropout on the probabilities -> (T, H), or (M, H) of the
+-- tokens at `places` (M, 0-based, ascending) alone.
+function nn.attention(qkv, batch, heads, p, site, places)
+   return apply("attention", { i = { heads }, f = { 0, p }, rows = batch.rows, site = site }, qkv, places)
 end
 
 --- Zero a share p of the elements and scale the rest; only while training. `site` names the place that draws.

@@ -350,6 +350,26 @@ static int ragged_first(lua_State *L)
     return 1;
 }
 
+/* r:firsts() -> i32 tensor (B), the 0-based first token of every row; nil if a row has none */
+static int ragged_firsts(lua_State *L)
+{
+    ft_err e;
+    const ft_ragged *r = ft_lua_check(L, 1, FT_RAGGED);
+    const ft_shape shape = ft_shape_of(1, r->n_rows, 0, 0, 0);
+
+    for (int32_t b = 0; b < r->n_rows; b++)
+        if (r->offsets[b + 1] == r->offsets[b]) {
+            lua_pushnil(L);
+            return 1;
+        }
+    ft_box *box = ft_lua_box(L, FT_TENSOR, 0);
+    ft_tensor *t;
+    if (ft_tensor_new(&t, FT_I32, &shape, &e)) return ft_lua_raise(L, &e);
+    memcpy(t->data, r->offsets, sizeof(int32_t) * (size_t)r->n_rows);
+    box->p = t;
+    return 1;
+}
+
 static int ragged_close(lua_State *L)
 {
     ft_box *b = luaL_checkudata(L, 1, FT_RAGGED);
@@ -359,8 +379,13 @@ static int ragged_close(lua_State *L)
 }
 
 static const luaL_Reg ragged_methods[] = {
-    { "rows", ragged_rows },   { "tokens", ragged_tokens }, { "length", ragged_length },
-    { "first", ragged_first }, { "close", ragged_close },   { NULL, NULL },
+    { "rows", ragged_rows },
+    { "tokens", ragged_tokens },
+    { "length", ragged_length },
+    { "first", ragged_first },
+    { "firsts", ragged_firsts },
+    { "close", ragged_close },
+    { NULL, NULL },
 };
 
 static const luaL_Reg functions[] = {

@@ -199,6 +199,63 @@ static void another_batching_changes_no_bit(void **state)
     assert_memory_equal(among + 11 * H, alone, sizeof(float) * L * H);
 }
 
+/* Some tokens ask: the bits of all asking, with a gradient of zero for those that were not asked. */
+static void chosen_queries_have_the_bits_of_all(void **state)
+{
+    (void)state;
+    enum { H = 40, T = 9 + 0 + 130 + 1 + 260, M = 9 };
+    static const int32_t places[M] = { 0, 9, 12, 56, 57, 138, 140, 300, 399 };
+    ft_op_attr a = { .i = { 2 },
+                     .f = { 0, 0.3 },
+                     .rows = oc_ragged((const int32_t[]){ 9, 0, 130, 1, 260, -1 }),
+                     .key = key,
+                     .update = 3,
+                     .training = 1 };
+    ft_tensor *qkv = oc_random(oc_2(T, 3 * H), 1), *d_few = oc_random(oc_2(M, H), 2), *d_all = oc_random(oc_2(T, H), 3);
+    ft_tensor *d[FT_OP_IN], *want[FT_OP_IN];
+    const char *names[8], *before = ft_op_active()->isa;
+    const int n = ft_op_isas(names);
+
+    memset(d_all->data, 0, d_all->bytes);
+    for (int64_t i = 0; i < M; i++)
+        memcpy((float *)d_all->data + places[i] * H, (float *)d_few->data + i * H, sizeof(float) * H);
+    for (int windowed = 0; windowed < 2; windowed++)
+        for (int k = 0; k < n; k++) {
+            a.i[1] = windowed ? 20 : 0;
+            const oc_case all = { .op = "attention", .in = { qkv }, .attr = a };
+            const oc_case few = { .op = "attention", .in = { qkv, oc_int_values(oc_1(M), places) }, .attr = a };
+            assert_int_equal(ft_op_select(names[k], NULL), FT_OK);
+            const float *x = oc_forward(&all)->data, *y = oc_forward(&few)->data;
+            for (int64_t i = 0; i < M; i++) assert_memory_equal(x + places[i] * H, y + i * H, sizeof(float) * H);
+            oc_backward(&all, d_all, want);
+            oc_backward(&few, d_few, d);
+            for (int64_t i = 0; i < T * 3 * H; i++)
+                assert_true(((const float *)d[0]->data)[i] == ((const float *)want[0]->data)[i]);
+        }
+    assert_int_equal(ft_op_select(before, NULL), FT_OK);
+}
+
+static void chosen_queries_keep_the_promises_too(void **state)
+{
+    (void)state;
+    const int32_t places[] = { 1, 4, 5, 21 };
+    const ft_op_attr a = {
+        .i = { 2 }, .f = { 0, 0.3 }, .rows = oc_ragged((const int32_t[]){ 3, 0, 1, 18, -1 }), .key = key, .training = 1
+    };
+    ft_tensor *qkv = oc_random(oc_2(22, 30), 1);
+
+    oc_check(&(oc_case){
+        .op = "attention", .in = { qkv, oc_int_values(oc_1(4), places) }, .attr = a, .skip = 2, .points = 60 });
+    oc_check(&(oc_case){ .op = "attention", .in = { qkv, oc_int_values(oc_1(0), places) }, .attr = a, .skip = 2 });
+    oc_fails(&(oc_case){ .op = "attention", .in = { qkv, oc_random(oc_1(4), 1) }, .attr = a }, FT_ESHAPE, "places (M)",
+             "(4)");
+    const int32_t twice[] = { 4, 4 }, beyond[] = { 4, 22 };
+    oc_fails(&(oc_case){ .op = "attention", .in = { qkv, oc_int_values(oc_1(2), twice) }, .attr = a }, FT_ESHAPE,
+             "place 4 at 1", "ascending");
+    oc_fails(&(oc_case){ .op = "attention", .in = { qkv, oc_int_values(oc_1(2), beyond) }, .attr = a }, FT_ESHAPE,
+             "place 22 at 1", "22 tokens");
+}
+
 static void large_scores_do_not_overflow(void **state)
 {
     (void)state;
@@ -246,6 +303,8 @@ int main(void)
         oc_test(promises_to_the_tape_hold),
         oc_test(empty_batches_are_fine),
         oc_test(another_batching_changes_no_bit),
+        oc_test(chosen_queries_have_the_bits_of_all),
+        oc_test(chosen_queries_keep_the_promises_too),
         oc_test(large_scores_do_not_overflow),
         oc_test(nan_is_not_hidden),
         oc_test(what_does_not_fit_is_named),

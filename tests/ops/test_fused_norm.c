@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "opcheck.h"
 
@@ -177,6 +178,46 @@ static void enough_rows_for_several_threads(void **state)
                          .skip = 1 });
 }
 
+/* Rows that stand for some tokens of a batch: the same draws, hence the same bits, as among all tokens. */
+static void chosen_rows_have_the_bits_of_all(void **state)
+{
+    (void)state;
+    enum { C = 37, T = 14, M = 3 };
+    static const int32_t places[M] = { 0, 8, 13 };
+    const ft_op_attr a = { .f = { 1e-5, 0.4 },
+                           .rows = oc_ragged((const int32_t[]){ 5, 9, -1 }),
+                           .key = { { 7, 8 } },
+                           .update = 2,
+                           .training = 1 };
+    ft_tensor *v = oc_random(oc_1(C), 3), *x[3], *few[3], *d[FT_OP_IN], *want[FT_OP_IN];
+
+    for (int k = 0; k < 3; k++) {
+        x[k] = oc_random(oc_2(T, C), 10 + (uint64_t)k);
+        few[k] = oc_new(FT_F32, oc_2(M, C));
+        for (int64_t i = 0; i < M; i++)
+            memcpy((float *)few[k]->data + i * C, (float *)x[k]->data + places[i] * C, sizeof(float) * C);
+    }
+    ft_tensor *at = oc_int_values(oc_1(M), places);
+    const oc_case all = { .op = "residual_layer_norm", .in = { x[0], x[1], v, v, v }, .attr = a };
+    const oc_case some = { .op = "residual_layer_norm", .in = { few[0], few[1], v, v, v, at }, .attr = a };
+    const float *y = oc_forward(&all)->data, *z = oc_forward(&some)->data;
+    oc_backward(&all, x[2], want);
+    oc_backward(&some, few[2], d);
+    for (int64_t i = 0; i < M; i++) {
+        assert_memory_equal(y + places[i] * C, z + i * C, sizeof(float) * C);
+        for (int k = 0; k < 2; k++)
+            assert_memory_equal((float *)want[k]->data + places[i] * C, (float *)d[k]->data + i * C, sizeof(float) * C);
+    }
+    oc_check(&(oc_case){ .op = "residual_layer_norm", .in = { few[0], few[1], v, v, v, at }, .attr = a, .skip = 32 });
+    oc_fails(&(oc_case){ .op = "residual_layer_norm", .in = { x[0], x[1], v, v, v, at }, .attr = a }, FT_ESHAPE,
+             "places (14)", "(3)");
+    static const int32_t beyond[M] = { 0, 8, 14 };
+    oc_fails(&(oc_case){ .op = "residual_layer_norm",
+                         .in = { few[0], few[1], v, v, v, oc_int_values(oc_1(M), beyond) },
+                         .attr = a },
+             FT_ESHAPE, "place 14", "14 tokens");
+}
+
 static void what_does_not_fit_is_named(void **state)
 {
     (void)state;
@@ -195,9 +236,10 @@ static void what_does_not_fit_is_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        oc_test(residual_equals_plain_loops),     oc_test(plain_norm_equals_plain_loops),
-        oc_test(a_large_mean_is_no_trouble),      oc_test(promises_to_the_tape_hold),
-        oc_test(enough_rows_for_several_threads), oc_test(what_does_not_fit_is_named),
+        oc_test(chosen_rows_have_the_bits_of_all), oc_test(residual_equals_plain_loops),
+        oc_test(plain_norm_equals_plain_loops),    oc_test(a_large_mean_is_no_trouble),
+        oc_test(promises_to_the_tape_hold),        oc_test(enough_rows_for_several_threads),
+        oc_test(what_does_not_fit_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

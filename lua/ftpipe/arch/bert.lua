@@ -60,18 +60,20 @@ function bert.build(config, with_pool)
    }, d
 end
 
-local function layer_forward(layer, d, h, batch, site)
+-- With `places`, only the lines of those tokens: all of them are keys and values still.
+local function layer_forward(layer, d, h, batch, site, places)
    local attn, ffn = layer.attn, layer.ffn
-   local context = nn.attention(attn.qkv(h), batch, d.heads, d.attention_dropout, site .. ".attn.probs")
+   local context = nn.attention(attn.qkv(h), batch, d.heads, d.attention_dropout, site .. ".attn.probs", places)
+   if places then h = nn.gather(h, places) end
    h = nn.residual_layer_norm(nn.affine(context, attn.out.weight), h, attn.norm, attn.out.bias, batch, d.dropout,
-      site .. ".attn.out")
+      site .. ".attn.out", places)
    local inner = graph.apply(d.activation, nil, nn.affine(h, ffn.up.weight), ffn.up.bias)
    return nn.residual_layer_norm(nn.affine(inner, ffn.down.weight), h, ffn.norm, ffn.down.bias, batch, d.dropout,
-      site .. ".ffn.out")
+      site .. ".ffn.out", places)
 end
 
---- Hidden states (T, H) of the last layer.
-function bert.forward(encoder, d, batch)
+--- Hidden states (T, H) of the last layer, or (M, H) of the tokens at `places` alone (i32, 0-based, ascending).
+function bert.forward(encoder, d, batch, places)
    local embed = encoder.embed
    local h = nn.scope(function()
       local sum = graph.apply("embed_sum", nil, batch.tokens, embed.word.weight, batch.positions, embed.position.weight,
@@ -79,15 +81,13 @@ function bert.forward(encoder, d, batch)
       return nn.dropout(embed.norm(sum), d.dropout, batch, "encoder.embed")
    end)
    for n = 1, d.layers do
-      h = nn.scope(layer_forward, encoder.layer[n], d, h, batch, "encoder.layer." .. n - 1)
+      h = nn.scope(layer_forward, encoder.layer[n], d, h, batch, "encoder.layer." .. n - 1, n == d.layers and places or nil)
    end
-   return h
+   return places and d.layers == 0 and nn.gather(h, places) or h
 end
 
---- tanh of an affine map of each row's first token: (T, H) -> (B, H).
-function bert.pool(encoder, h, batch)
-   return nn.tanh(encoder.pool.dense(nn.row_first(h, batch)))
-end
+--- tanh of an affine map of each row's first token (B, H).
+function bert.pool(encoder, first) return nn.tanh(encoder.pool.dense(first)) end
 
 --- Canonical parameter name -> names in the checkpoint (several: joined along the first axis).
 function bert.weights(d)

@@ -3,13 +3,14 @@
 
 local nn = require "ftpipe.nn"
 
-local head = { name = "hidden_states", version = 1, architecture = "Model", temporary = true }
+local head = { name = "hidden_states", version = 1, architecture = "Model", temporary = true,
+   at_places = true }
 
 --- c.width: channels of the teacher.
 function head.build(c) return { out = nn.linear(c.hidden, c.width, { std = c.std }) } end
 
---- h (T, H) -> (M, width) at batch.places.
-function head.forward(self, h, batch) return self.out(nn.gather(h, batch.places)) end
+--- h (M, H), the tokens at batch.places -> (M, width).
+function head.forward(self, h) return self.out(h) end
 
 head.weights = {}
 

@@ -4,7 +4,7 @@
 local graph = require "ftpipe.core.graph"
 local nn = require "ftpipe.nn"
 
-local head = { name = "masked_lm", version = 1, architecture = "ForMaskedLM", continues = true }
+local head = { name = "masked_lm", version = 1, architecture = "ForMaskedLM", continues = true, at_places = true }
 
 function head.build(c)
    local opts = { std = c.std }
@@ -13,9 +13,8 @@ function head.build(c)
          forward = function(self, x, table_of_words) return nn.affine(x, table_of_words, self.bias) end } }
 end
 
---- h (T, H) -> logits (M, vocabulary) at batch.places (M; all tokens without it).
-function head.forward(self, h, batch, c, encoder)
-   if batch.places then h = nn.gather(h, batch.places) end
+--- h (M, H), the tokens at batch.places (all without it) -> logits (M, vocabulary).
+function head.forward(self, h, _, c, encoder)
    local x = graph.apply(c.activation, nil, nn.affine(h, self.dense.weight), self.dense.bias)
    return self.out(self.norm(x), encoder.embed.word.weight)
 end

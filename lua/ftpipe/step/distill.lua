@@ -40,7 +40,7 @@ function pair:prepare(batch, examples, split)
    local theirs = split.tokens:batch(examples)
    local places
    batch.places, places = self.aligner:places(batch.tokens, batch.rows, theirs.tokens, theirs.rows)
-   batch.wanted = nn.scope(function() return nn.gather(self.teacher:hidden(theirs), places) end)
+   batch.wanted = nn.scope(function() return self.teacher:hidden(theirs, places) end)
 end
 
 --- One loss for each word of a batch.
