@@ -37,14 +37,14 @@ local function operator(text, at)
    return at
 end
 
---- All tokens in order.
+--- All tokens in order, and the line on which each begins.
 ---@param text string
----@return string[]
+---@return string[], integer[]
 function tokens_of.list(text)
-   local out, at = {}, 1
+   local out, lines, at, line, counted = {}, {}, 1, 1, 1
    while true do
       at = text:find("%S", at)
-      if not at then return out end
+      if not at then return out, lines end
       local stop, _
       if text:sub(at, at + 1) == "--" then
          at = comment(text, at) + 1
@@ -57,7 +57,9 @@ function tokens_of.list(text)
             if not stop then _, stop = text:find("^[%w.]+", at) end
          elseif c == '"' or c == "'" then stop = quoted(text, at)
          else stop = long_bracket(text, at) or operator(text, at) end
-         out[#out + 1] = text:sub(at, stop)
+         for _ in text:sub(counted, at - 1):gmatch "\n" do line = line + 1 end
+         counted = at
+         out[#out + 1], lines[#lines + 1] = text:sub(at, stop), line
          at = stop + 1
       end
    end

@@ -8,6 +8,7 @@ case $FTPIPE in *address*) echo "1 passed, 0 failed"; exit 0 ;; esac      # the 
 check "there are calls to fail in" test "$calls" -gt 60
 step=$((calls / 9))
 for k in 1 2 3 4 5 6 7 8; do at_call $((k * step + k)); done
+for n in 27 56; do at_call $n; done      # in the writing of files of the store itself
 for k in 2 4 6 8; do no_space $((k * step - k)); done
 LD_PRELOAD="$work/faults.so" FAULT_AT=$((calls / 2)) FAULT_ERROR=28 job "$work/full"
 check "no space: exit code 1" test $? -eq 1

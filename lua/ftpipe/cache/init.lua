@@ -149,11 +149,18 @@ function cache:drop(key)
    self:note { event = "drop", key = key }
 end
 
---- Staging directories of processes that are gone.
+local function is_gone(pid) return not pid or not fs.stat("/proc/" .. pid) end
+
+--- What processes that are gone left behind: staging directories, files that were cut off while they were written.
 function cache:sweep()
+   for _, dir in ipairs { self.dir, self.dir .. "/runs" } do
+      for _, name in ipairs(fs.list(dir) or {}) do
+         local pid = name:match "%.part%-(%d+)$"
+         if pid and is_gone(pid) then fs.remove(dir .. "/" .. name) end
+      end
+   end
    for _, name in ipairs(fs.list(self.dir .. "/staging") or {}) do
-      local pid = name:match "^(%d+)%-"
-      if not pid or not fs.stat("/proc/" .. pid) then fs.remove(self.dir .. "/staging/" .. name) end
+      if is_gone(name:match "^(%d+)%-") then fs.remove(self.dir .. "/staging/" .. name) end
    end
 end
 
