@@ -28,7 +28,7 @@ local function type_of(spec)
    if type(d) == "number" then return "number" end
    if type(d) == "boolean" then return "boolean" end
    if type(d) == "table" then return "list" end
-   if d == "auto" then return "number" end
+   if d == "auto" and not spec.choices then return "number" end
    return "string"
 end
 

@@ -34,6 +34,9 @@ check "plan" run plan pipelines/sentiment.lua --set model="$work/encoder" --set 
 for step in read split pretrained tokenize replace_head head tuned evaluate; do check "plan names $step" says "  $step"; done
 check "plan settles auto" says "auto = "
 check "plan names the pipeline's lines" says "pipelines/sentiment.lua:"
+check "a choice beside auto can be given" run plan pipelines/sentiment.lua --set model="$work/encoder" --set pool=mean \
+    --set data="$work/reviews.csv"
+check "and is taken" grep -q "pool  *mean" "$work/out"
 check "plan writes nothing" test ! -e "$work/runs"
 check "plan of a missing file" test "$(code plan "$work/nowhere.lua")" = 2
 
