@@ -3,6 +3,7 @@
 --
 --   ftpipe run pipelines/distill.lua --set teacher=DIR --set from=TEXTS --out small
 --   ftpipe run pipelines/distill.lua --set teacher=DIR --set from=TEXTS --set data=reviews.csv
+--   ftpipe run pipelines/distill.lua --set teacher=DIR --set from=TEXTS --set keep=1,6 --set inner=672 --set vocabulary=8900
 --   ftpipe run pipelines/distill.lua --set teacher=DIR --set student=DIR --set data=reviews.csv     (labelled rows alone)
 
 local ft = require "ftpipe"
@@ -10,6 +11,8 @@ local ft = require "ftpipe"
 local p = ft.params {
    teacher    = { type = "path", required = true, help = "encoder directory" },
    student    = { type = "path", help = "encoder directory; otherwise a new one is made" },
+   keep       = { type = "list", help = "or cut the student from the teacher: the layers that stay, from 1 on" },
+   inner      = { type = "integer", min = 1, help = "channels of its feed-forward blocks" },
    from       = { type = "list", help = "files and folders of unlabelled text" },
    format     = { default = "auto", choices = { "auto", "lines", "paragraphs", "doc", "csv", "tsv", "jsonl", "json" },
                   help = "where a document ends" },
@@ -54,6 +57,9 @@ end
 local student
 if p.student then
    student = ft.pretrained { name = "student", from = p.student }
+elseif p.keep then
+   student = ft.shrink { name = "student", on = teacher, layers = p.keep, inner = p.inner, vocabulary = p.vocabulary,
+                         positions = p.positions }
 else
    if not p.from then error("a new student needs unlabelled text: --set from=FILES (or --set student=DIR)", 0) end
    local words = ft.vocabulary(texts { size = p.vocabulary, limit_alphabet = p.alphabet })

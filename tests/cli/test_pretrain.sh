@@ -77,6 +77,11 @@ small --set weights=f16 --out "$work/half"
 check "weights stored in 16 bits take half the room" "$FTPIPE" lua tests/cli/half_as_large.lua \
     "$work/half/model/model.safetensors" "$work/small/model/model.safetensors"
 check "and config.json says so" grep -q '"dtype":"float16"' "$work/half/model/config.json"
+small --set keep=1 --set inner=8 --set vocabulary=300 --set updates=3 --set weights=f16 --out "$work/cut"
+check "a student can be cut from its teacher" grep -q "student: 1 layers of " "$work/message"
+check "and knows what it was given" grep -q "distill: .* 2 new (head.out.bias, head.out.weight)" "$work/message"
+small --set keep=99 --out "$work/none"
+check "a layer that is not there is told" grep -q "there is no layer 99; the encoder has " "$work/message"
 small --set student="$work/plain/model" --set updates=3 --out "$work/again"
 check "a student can be an encoder there is" grep -q "distill: .* 2 new (head.out.bias, head.out.weight)" "$work/message"
 "$FTPIPE" run pipelines/sentiment.lua --set model="$work/small/model" --set data="$work/reviews.csv" --set epochs=1 \

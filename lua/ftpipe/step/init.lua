@@ -11,7 +11,7 @@
 
 local steps = {}
 for _, kind in ipairs { "read", "split", "pretrained", "tokenize", "replace_head", "finetune", "evaluate",
-   "vocabulary", "new_encoder", "corpus", "pretrain", "distill", "soft_labels",
+   "vocabulary", "new_encoder", "corpus", "pretrain", "distill", "soft_labels", "shrink",
    "sample", "filter", "map", "concat", "dedupe", "folds", "predict" } do
    steps[kind] = require("ftpipe.step." .. kind)
 end
