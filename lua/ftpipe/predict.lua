@@ -29,6 +29,7 @@ local try = failure.try
 
 local predictor = {}
 predictor.__index = predictor
+predict.predictor = predictor      -- what predictors of other tasks begin with
 
 --- Load a model directory, or the model/ of a run's directory.
 ---@param dir string
@@ -66,6 +67,10 @@ function predictor:probabilities(texts)
    return all, cut
 end
 
+--- What is predicted of texts, and how many of them were cut. Predictors of other tasks give a list of something else, which
+-- added_columns, added_cells and additions know.
+function predictor:compute(texts) return self:probabilities(texts) end
+
 --- Parts of a text as training joins them: empty ones leave no gap.
 function predictor:join(parts)
    local kept = {}
@@ -84,12 +89,15 @@ end
 
 local function number(x) return ("%.6g"):format(x) end
 
--- `"label":"good","score":0.9,"probabilities":{...}` with the names that are free.
-local function json_additions(self, p, taken)
-   local function name(n)
-      while taken[n] ~= nil do n = "predicted_" .. n end
-      return json.encode(n)
-   end
+--- A name that is free among those taken, as JSON.
+function predict.free(n, taken)
+   while taken[n] ~= nil do n = "predicted_" .. n end
+   return json.encode(n)
+end
+
+--- `"label":"good","score":0.9,"probabilities":{...}` with the names that are free.
+function predictor:additions(p, taken)
+   local function name(n) return predict.free(n, taken) end
    local label, score = self:best(p)
    local all = {}
    for k, x in ipairs(p) do all[k] = json.encode(self.labels[k]) .. ":" .. number(x) end
@@ -97,11 +105,25 @@ local function json_additions(self, p, taken)
       name "probabilities", table.concat(all, ","))
 end
 
+--- Names of the columns that are added to a table, and the cells of one row.
+function predictor:added_columns()
+   local names = { "label", "score" }
+   for k, label in ipairs(self.labels) do names[k + 2] = "prob_" .. label end
+   return names
+end
+
+function predictor:added_cells(p)
+   local cells = { self:best(p) }
+   cells[2] = number(cells[2])
+   for k, x in ipairs(p) do cells[2 + k] = number(x) end
+   return cells
+end
+
 --- One prediction as a JSON object in one line.
 ---@param text string
 ---@param p number[]
 function predictor:json(text, p)
-   return ('{"text":%s,%s}'):format(json.encode(text), json_additions(self, p, {}))
+   return ('{"text":%s,%s}'):format(json.encode(text), self:additions(p, {}))
 end
 
 -- Standard output took no more. Where its reader has gone, the next flush ends the program as a closed pipe ends others;
@@ -121,23 +143,18 @@ local function tabular_sink(self, path, format, source)
       names[i] = name ~= "" and name or tostring(i)
       taken[names[i]] = true
    end
-   local function add(name)
+   for _, name in ipairs(self:added_columns()) do
       while taken[name] do name = "predicted_" .. name end
       taken[name] = true
       names[#names + 1] = name
    end
-   add "label"
-   add "score"
-   for _, label in ipairs(self.labels) do add("prob_" .. label) end
    local writer = try(path and "usage" or "system", data.create(path, format, names))
    local n = #source.columns
    return {
       row = function(_, row, p)
-         local values = table.move(source.cells(row), 1, n, 1, {})
-         values[n + 1], values[n + 2] = self:best(p)
-         values[n + 2] = number(values[n + 2])
-         for k, x in ipairs(p) do values[n + 2 + k] = number(x) end
-         local ok, message = writer:row(table.unpack(values, 1, n + 2 + #p))
+         local values, added = table.move(source.cells(row), 1, n, 1, {}), self:added_cells(p)
+         table.move(added, 1, #added, n + 1, values)
+         local ok, message = writer:row(table.unpack(values, 1, n + #added))
          if not ok and not path then flush_to_nobody() end
          return ok, message
       end,
@@ -152,7 +169,7 @@ function sinks.jsonl(self, path, _, source)
    return {
       row = function(_, row, p)
          local body, taken = source.object(row)
-         return file:write(("%s%s%s}\n"):format(body, body:find "^{%s*$" and "" or ",", json_additions(self, p, taken)))
+         return file:write(("%s%s%s}\n"):format(body, body:find "^{%s*$" and "" or ",", self:additions(p, taken)))
       end,
       commit = function() return file:commit() end,
       abandon = function() file:abandon() end,
@@ -416,6 +433,8 @@ end
 ---@field format string?    of the input: csv, tsv, jsonl, json, lines
 ---@field text string[]?    columns that hold the text
 ---@field batch_rows integer? rows of a window
+---@field source table?     rows that were opened already
+---@field sink nil|fun(path: string?): table where rows go, instead of a table or JSON Lines: { row, commit, abandon }
 ---@field progress ftpipe.progress?
 
 local function read_window(source, size)
@@ -435,15 +454,16 @@ function predictor:stream(opts)
    if opts.output and fs.stat(opts.output) == "directory" then
       failure.raise("usage", line_file.cannot_write(opts.output, "it is a directory"))
    end
-   local source = open_source(self, opts.input, opts)
-   local format = output_format(opts, source)
-   local sink <close> = setmetatable(sinks[format](self, opts.output, format, source), sink_meta)
+   local source = opts.source or open_source(self, opts.input, opts)
+   local format = not opts.sink and output_format(opts, source)
+   local sink <close> = setmetatable(opts.sink and opts.sink(opts.output) or sinks[format](self, opts.output, format, source),
+      sink_meta)
    local total = { rows = 0, cut = 0 }
    if opts.progress then opts.progress:stage("predict", nil, "rows", 0) end
    while true do
       local rows, texts = read_window(source, opts.batch_rows or predict.WINDOW)
       if #rows == 0 then break end
-      local all, cut = self:probabilities(texts)
+      local all, cut = self:compute(texts, rows)
       for i, row in ipairs(rows) do try("system", sink:row(row, all[i])) end
       total.rows, total.cut = total.rows + #rows, total.cut + cut
       if opts.progress then opts.progress:update { step = total.rows } end

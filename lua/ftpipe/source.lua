@@ -46,7 +46,7 @@ function source.path(name)
       or "; there: " .. table.concat(names, ", ")))
 end
 
-local extensions = { "csv", "tsv", "jsonl", "json", "txt" }
+local extensions = { "csv", "tsv", "jsonl", "json", "conll", "txt" }
 
 --- The files of a data set: a folder that holds train.csv (or .tsv, .jsonl, .json, .txt), valid and test the same.
 -- Nil where the path is no folder.

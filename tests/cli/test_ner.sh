@@ -44,6 +44,48 @@ check "the head is kept" run --set head=keep --set model="$work/run/model" $spli
 cp "$work/said" "$work/log"
 check "and scored before training" grep -q "tuned: before training, validation f1" "$work/log"
 
+# ---- predict ----
+
+ask() { "$FTPIPE" predict "$work/run" --quiet "$@" > "$work/out" 2> "$work/message"; }
+refused() {   # refused NAME PHRASE [arguments]: a usage error that says the phrase
+    name=$1 phrase=$2
+    shift 2
+    ask "$@"
+    if [ $? -eq 2 ] && grep -qF -- "$phrase" "$work/message"; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAILED $name:"; cat "$work/message"; fi
+}
+check "one text" ask "The council met in Porto 😀 and in Lisbon."
+check "with its entities marked" grep -q "\[[A-Z][a-z]*|[A-Z]*\]" "$work/out"
+check "and listed" grep -q "^  [A-Z]*  *0\.[0-9][0-9][0-9]  [0-9]*-[0-9]* " "$work/out"
+check "as JSON" ask --json "The council met in Porto 😀 and in Lisbon."
+check "its keys" grep -q '^{"text":"The .*","entities":\[{"start":[0-9]*,"end":[0-9]*,"label":"[A-Z]*","text":"[^"]*","score":0\.[0-9]*}' "$work/out"
+check "the test rows" ask --input $entities/test.txt --format conll --output "$work/said.jsonl"
+"$FTPIPE" score ner --gold $entities/test.txt --predictions "$work/said.jsonl" --json > "$work/scores.json"
+check "are predicted as the run did" "$FTPIPE" lua tests/cli/same_scores.lua "$work/scores.json" "$work/run/metrics.json" f1 macro_f1 precision
+check "columns get one more" ask --input $entities/test.txt --format conll --output "$work/said.conll"
+check "as predictions.conll has it" sh -c "cut -f1,3 '$work/run/predictions.conll' > '$work/a' && cut -f1,3 '$work/said.conll' | cmp - '$work/a'"
+{ printf '😀 Porto, '; head -200 $entities/test.txt | cut -f1 | paste -sd' ' | sed 's/  */ /g; s/ \. /.\n👩‍💻 /g'; } > "$work/in.txt"
+check "lines of text" ask --input "$work/in.txt" --as jsonl --output "$work/truth.jsonl"
+for format in doccano prodigy labelstudio conll; do
+    check "pre-annotations for $format" ask --input "$work/in.txt" --as $format --output "$work/pre.$format"
+    check "read back" "$FTPIPE" lua tests/cli/same_entities.lua "$work/truth.jsonl" $format "$work/pre.$format"
+done
+check "a table" sh -c "printf 'text,id\nin Porto,7\n' > '$work/in.csv' && '$FTPIPE' predict '$work/run' --quiet --input '$work/in.csv' --text text | grep -q '^text,id,entities,marked'"
+check "a project of Label Studio's" sh -c "printf '[{\"id\":4,\"data\":{\"text\":\"in Porto\",\"who\":1},\"annotations\":[]}]' > '$work/ls.json'"
+check "is predicted" ask --input "$work/ls.json" --format labelstudio --as labelstudio
+check "keeps what it had" grep -q '"data":{"text":"in Porto","who":1},"id":4,"predictions"' "$work/out"
+printf '{"text":"in Porto","entities":1}\n' > "$work/in.jsonl"
+check "a name that is taken" sh -c "'$FTPIPE' predict '$work/run' --quiet --input '$work/in.jsonl' --text text | grep -q '^{\"text\":\"in Porto\",\"entities\":1,\"predicted_entities\":\['"
+refused "a question" "answers no questions" --question "Who?" --context "x"
+refused "no such format" "choose conll, doccano" --input "$work/in.txt" --as conlll
+printf 'a\tO\n\nb\n' > "$work/in.conll"
+cut -f1 $entities/test.txt > "$work/words.conll"
+check "words without tags" ask --input "$work/words.conll"
+check "get them" sh -c "cut -f1,3 '$work/said.conll' | cmp - '$work/out'"
+if ask --input "$work/in.conll" --output "$work/none.conll" || [ -e "$work/none.conll" ] || ! grep -q "in.conll:3: 1 column" "$work/message"
+then failed=$((failed + 1)); echo "FAILED a bad row:"; cat "$work/message"
+else passed=$((passed + 1)); fi
+
 # ---- bad rows ----
 
 sed '3s/\t.*//' $entities/test.txt > "$work/bad.txt"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/cli/test_score.sh - `ftpipe score qa`: the forms of predictions, what is said, and mistakes.
+# tests/cli/test_score.sh - `ftpipe score`: the forms of predictions, what is said, and mistakes.
 set -u
 
 passed=0 failed=0
@@ -61,5 +61,41 @@ qa "predictions for other data" "no prediction is for a question of" 2 --predict
 echo '{"id":"a","question":"q","context":"c"}' > "$work/untold.jsonl"
 says "gold without answers" "question 'a' has no answers to compare with" 2 qa --gold "$work/untold.jsonl" \
     --predictions "$work/said.json"
+
+# ---- ner ----
+
+printf 'Ana\tB-PER\nBel\tI-PER\nsaw\tO\nOslo\tB-LOC\n\nYes\tO\n' > "$work/gold.conll"
+printf 'Ana O B-PER\nBel O I-PER\nsaw O O\nOslo O I-LOC\n\nYes O O\n' > "$work/said.conll"
+ner() { name=$1 phrase=$2 code=$3; shift 3; says "$name" "$phrase" "$code" ner --gold "$work/gold.conll" "$@"; }
+ner "columns, as conlleval reads them" '"correct":2,"entities":2,"f1":1,' 0 --predictions "$work/said.conll" --json
+ner "and strictly" '"scheme":"IOB2","strict":{"correct":1,"entities":2,"f1":0.6666666666666666,' 0 --predictions "$work/said.conll" --json
+ner "for people" 'LOC                  100.00     100.00     100.00          1' 0 --predictions "$work/said.conll"
+ner "another column" 'all (micro)            0.00       0.00       0.00          2' 0 --predictions "$work/said.conll" --predictions-column 2
+ner "a scheme that the tags do not follow" "the tag 'B-PER' does not belong to the scheme IOE2" 2 --predictions "$work/said.conll" \
+    --scheme IOE2
+printf '{"text":"Ana Bel saw Oslo","entities":[{"start":0,"end":3,"label":"PER"}],"predicted_entities":[{"start":0,"end":7,"label":"PER"}]}\n{"text":"Yes","entities":[]}\n' > "$work/said.jsonl"
+ner "places" '"correct":1,"entities":2,"f1":0.6666666666666666,' 0 --predictions "$work/said.jsonl" --json
+printf 'Ana O\n\nYes O\n' > "$work/short.conll"
+ner "words that differ" "short.conll:1: word 2 of the sentence is '', in" 2 --predictions "$work/short.conll"
+printf 'Ana O\n' > "$work/short.conll"
+ner "sentences that are missing" "has 2 sentences, " 2 --predictions "$work/short.conll"
+ner "no such file" "nowhere.conll: there is no such file" 2 --predictions "$work/nowhere.conll"
+printf '{"text":"Ana Bel saw Rome","entities":[]}\n{"text":"Yes","entities":[]}\n' > "$work/other.jsonl"
+ner "another text" "row 1 is of another text than row 1 of" 2 --predictions "$work/other.jsonl"
+
+# ---- classification ----
+
+printf 'text,label\na,pos\nb,neg\nc,neg\n' > "$work/gold.csv"
+printf '{"label":"pos"}\n{"label":"neg"}\n{"label":"pos"}\n' > "$work/said.jsonl"
+label() { name=$1 phrase=$2 code=$3; shift 3; says "$name" "$phrase" "$code" classification --gold "$work/gold.csv" "$@"; }
+label "labels" '"accuracy":0.6666666666666666,"confusion":[[1,1],[0,1]],"f1":0.6666666666666666,' 0 --predictions "$work/said.jsonl" --json
+label "for people" 'rows 3, accuracy 66.67, macro F1 66.67, Matthews correlation 0.5000' 0 --predictions "$work/said.jsonl"
+printf 'label,predicted_label\nneg,pos\nneg,neg\nneg,neg\n' > "$work/said.csv"
+label "what was predicted beside a label" 'accuracy 100.00' 0 --predictions "$work/said.csv"
+label "a column by name" 'accuracy 66.67' 0 --predictions "$work/said.csv" --predictions-column label
+printf 'lable\nneg\n' > "$work/bad.csv"
+label "no column" "no column 'label'; did you mean 'lable'?" 2 --predictions "$work/bad.csv"
+printf 'label\nneg\n' > "$work/bad.csv"
+label "rows that are missing" "has 3 rows, " 2 --predictions "$work/bad.csv"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

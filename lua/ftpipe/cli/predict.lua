@@ -1,11 +1,11 @@
---- ftpipe predict: labels for texts on the command line or for the rows of a file, or answers to questions.
+--- ftpipe predict: labels or entities of texts on the command line or of the rows of a file, or answers to questions.
 
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local machine = require "ftpipe.cli.machine"
 
 local predict = {
-   summary = "Predict labels or answers with a tuned model",
+   summary = "Predict labels, entities or answers with a tuned model",
    usage = "predict MODEL (TEXT... | --question Q --context C | --input FILE) [options]",
    details = [[
 MODEL is a model directory, or the directory of a run that holds one.
@@ -20,6 +20,12 @@ score and the object probabilities. A name that is there already becomes predict
 output's format follows the extension of --output, else the input; lines of text become CSV. At
 --output nothing appears unless every row could be read.
 
+A model that finds entities shows the text with them marked, and label, score (the mean probability of
+its words' tags), place (characters of the text, from 0) and text of each; with --json, and for files,
+the list entities with start, end, label, text and score. Its files may also be CoNLL columns, or what
+doccano, Label Studio or Prodigy export (--format); --as writes those with what was found as
+pre-annotations, or text with entities marked.
+
 A model that answers questions takes --question and --context, or a file in SQuAD JSON, JSON Lines or
 a JSON array with question, context and, if there is one, id. It answers in JSON Lines: answer (empty
 where there is none), start and end (characters of the context, from 0), score (its probability),
@@ -29,8 +35,10 @@ no_answer (the probability that there is none) and best (the --best most probabl
       { name = "input", arg = "FILE", help = "rows to predict, - for standard input" },
       { name = "output", arg = "FILE", help = "where they go with their labels", default = "standard output" },
       { name = "json", help = "answer in JSON Lines" },
-      { name = "format", arg = "NAME", choices = { "csv", "tsv", "jsonl", "json", "lines" },
-         help = "format of the input" },
+      { name = "format", arg = "NAME", choices = { "csv", "tsv", "jsonl", "json", "lines", "conll", "doccano", "labelstudio",
+         "prodigy" }, help = "format of the input" },
+      { name = "as", arg = "NAME", choices = { "conll", "doccano", "jsonl", "labelstudio", "prodigy", "text" },
+         help = "entities: format of the output" },
       { name = "text", arg = "A,B", help = "columns that hold the text", default = "those the model was trained on" },
       { name = "question", arg = "TEXT", help = "a question" },
       { name = "context", arg = "TEXT", help = "the text that holds its answer" },
@@ -50,7 +58,7 @@ local function check(opts, positional)
    if not opts.input and not positional[2] and not asks then
       fail "there is nothing to predict: give texts, --question and --context, or --input FILE"
    end
-   for _, name in ipairs { "output", "format", "text", "batch_rows" } do
+   for _, name in ipairs { "output", "format", "as", "text", "batch_rows" } do
       if opts[name] and not opts.input then fail(("--%s goes with --input"):format(name:gsub("_", "-"))) end
    end
    for _, name in ipairs { "question", "context" } do
@@ -112,6 +120,8 @@ local function predict_file(predictor, opts)
    end
 end
 
+local entity_formats = { conll = true, doccano = true, labelstudio = true, prodigy = true }
+
 function predict.run(opts, positional)
    check(opts, positional)
    machine.apply(opts)
@@ -122,6 +132,13 @@ function predict.run(opts, positional)
    if opts.question or opts.best then
       failure.raise("usage", ("%s answers no questions: its head is '%s'"):format(positional[1], model.head_unit.name),
          "give texts, or --input FILE")
+   end
+   if model.options.task == "named_entities" then
+      return require("ftpipe.cli.predict_entities").run(model, opts, positional)
+   end
+   if opts.as or entity_formats[opts.format] then
+      failure.raise("usage", ("%s finds no entities: its head is '%s'"):format(positional[1], model.head_unit.name),
+         "--as and these formats go with models that do")
    end
    local predictor = require("ftpipe.predict").open(model)
    if opts.input then predict_file(predictor, opts)

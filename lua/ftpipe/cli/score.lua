@@ -7,7 +7,7 @@ local sys = require "ftpipe.core.sys"
 local json = require "ftpipe.core.json"
 local failure = require "ftpipe.failure"
 
-local tasks = { qa = "ftpipe.score.qa" }
+local tasks = { qa = "ftpipe.score.qa", ner = "ftpipe.score.ner", classification = "ftpipe.score.classification" }
 
 local score = {
    summary = "Score a system's predictions",
@@ -16,11 +16,23 @@ local score = {
 TASK is qa: answers to questions. --gold is SQuAD JSON (1.1 or 2.0), JSON Lines or a JSON array of
 questions; --predictions is a JSON object { id: answer }, or what `ftpipe predict` writes as JSON
 Lines. Exact match and F1 are those of SQuAD's official scripts: of 2.0 where some question has no
-answer, else of 1.1.]],
+answer, else of 1.1.
+
+TASK ner: entities. Both files are CoNLL columns (.conll, .txt, .tsv) with the tag in the last column,
+and scores are seqeval's, default and strict; or one of them is JSON Lines with text and entities, as
+`ftpipe predict` writes them.
+
+TASK classification: labels. Both files are CSV, TSV, JSON Lines or JSON with the same rows in the
+same order; the label is in the column label, and of --predictions in predicted_label, predicted or
+label.]],
    options = {
       { name = "gold", arg = "FILE", help = "data with the right answers" },
       { name = "predictions", arg = "FILE", help = "what a system says" },
       { name = "json", help = "scores as one JSON object, as shares from 0 to 1" },
+      { name = "gold-column", arg = "NAME", help = "ner, classification: column of the right tags or labels" },
+      { name = "predictions-column", arg = "NAME", help = "ner, classification: column of those predicted" },
+      { name = "scheme", arg = "NAME", choices = { "IOB1", "IOB2", "IOE1", "IOE2", "IOBES", "BILOU" },
+         help = "ner: what strict scores go by", default = "what the gold tags show" },
       { name = "no-answer", arg = "FILE", help = "qa: JSON object { id: probability that there is no answer }" },
       { name = "threshold", arg = "X", type = "number", default = "1",
          help = "qa: a question counts as unanswerable above this probability" },

@@ -159,8 +159,8 @@ end
 
 --- What an object annotates, or nil where it is to be left out. Problems are errors { bad = message }.
 ---@param object any
----@param opts { text: string, label: string, format: string?, answers: boolean? } names of fields; answers = false: what
----   is annotated is not looked at
+---@param opts { text: string, label: string, format: string?, answers: boolean?, predicted: boolean? } names of fields;
+---   answers = false: what is annotated is not looked at; predicted: what `ftpipe predict` added counts
 ---@return ftpipe.annotated?
 function annotations.of(object, opts)
    if type(object) ~= "table" or #object > 0 then bad "expected an object" end
@@ -175,7 +175,8 @@ function annotations.of(object, opts)
    local text = text_of(object, opts.text)
    local unit = opts.format == "labelstudio" and "units" or "characters"
    if opts.answers == false then return { text = text, spans = {}, unit = unit } end
-   local list = first_of(object, opts.label ~= "label" and { opts.label } or { "entities", "spans", "label", "labels" })
+   local list = opts.predicted and first_of(object, { "predicted_entities" })
+      or first_of(object, opts.label ~= "label" and { opts.label } or { "entities", "spans", "label", "labels" })
    if not list then
       if opts.format == "prodigy" or opts.format == "labelstudio" then list = {}      -- written where there is none
       else missing(object, "list of spans", "entities") end

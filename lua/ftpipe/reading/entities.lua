@@ -303,6 +303,7 @@ end
 ---@field overlap "error"|"longest"|nil
 ---@field offsets "auto"|"characters"|"units"|"bytes"|nil what spans count that do not tell their own text
 ---@field answers boolean? false: only texts and words are wanted
+---@field predicted boolean? entities that `ftpipe predict` added count before those that were there
 ---@field raw boolean? keep what each row comes from
 
 --- All rows of a file.
@@ -315,7 +316,8 @@ function entities.read(path, opts, reject)
    local rows = { n = 0, texts = {}, words = {}, entities = {}, styles = {}, lines = {}, left_out = 0, seen = {},
       file = path == "-" and "standard input" or path, map = mapping(opts.map), overlap = opts.overlap,
       unit = opts.offsets ~= "auto" and opts.offsets or nil, raw = opts.raw and {} or nil, format = format,
-      opts = { text = opts.text or "text", label = opts.label or "label", format = format, answers = opts.answers } }
+      opts = { text = opts.text or "text", label = opts.label or "label", format = format, answers = opts.answers,
+         predicted = opts.predicted } }
    readers[format](rows, path, reject)
    rows.seen, rows.map, rows.opts, rows.overlap, rows.unit = nil, nil, nil, nil, nil
    if rows.n == 0 then failure.raise("data", ("%s has no sentences"):format(rows.file)) end
