@@ -44,6 +44,8 @@ end
 
 -- ==== Tokens ====
 
+task.stride = tagger.stride
+
 local function types_of(rows)
    local seen, types = {}, {}
    for _, list in ipairs(rows.entities) do
