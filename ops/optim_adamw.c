@@ -7,13 +7,15 @@
  *   hyper   lr, beta1, beta2, eps, weight_decay, bias1 = 1 - beta1^t, bias2 = 1 - beta2^t, grad_scale
  *
  * The factor of gradient clipping comes in grad_scale, so that clipping costs no pass of its own.
+ * Weights that never had a gradient (words that no text has) only decay: where m, v and g are zero, w * (1 - lr *
+ * weight_decay) is all that is left of the formula, to the bit, and the moments are not read.
  */
 #include <math.h>
 
 #include "ops/blocks.h"
 #include "ops/ops.h"
 
-#define CHUNK 16384
+#define CHUNK 16384 /* whole blocks that sleep together */
 
 static void update_chunk(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, int64_t n,
                          const float *hyper)
@@ -32,10 +34,55 @@ static void update_chunk(float *restrict w, const float *restrict g, float *rest
     }
 }
 
-static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper)
+static int any(const float *g, int64_t n)
 {
+    int found = 0;
+
+    /* hot */
+#pragma omp simd reduction(| : found)
+    for (int64_t i = 0; i < n; i++) found |= g[i] != 0.0f;
+    return found;
+}
+
+static void decay_only(float *w, int64_t n, float keep)
+{
+    if (keep == 1.0f) return;
+        /* hot */
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) w[i] *= keep;
+}
+
+/* A chunk of which some blocks may sleep: neighbours that do the same go together. */
+static void update_awake(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake)
+{
+    const float keep = 1.0f - hyper[0] * hyper[4];
+
+    for (int64_t b = 0; b * FT_OPTIM_BLOCK < n; b++)
+        if (!awake[b])
+            awake[b] = (uint8_t)any(g + b * FT_OPTIM_BLOCK, ft_least(FT_OPTIM_BLOCK, n - b * FT_OPTIM_BLOCK));
+    for (int64_t i = 0, end; i < n; i = end) {
+        const uint8_t now = awake[i / FT_OPTIM_BLOCK];
+        for (end = i; end < n && awake[end / FT_OPTIM_BLOCK] == now;) end += FT_OPTIM_BLOCK;
+        end = ft_least(end, n);
+        if (now)
+            update_chunk(w + i, g + i, m + i, v + i, end - i, hyper);
+        else
+            decay_only(w + i, end - i, keep);
+    }
+}
+
+static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake)
+{
+    const int sleeps = awake && hyper[3] > 0.0f; /* without eps, 0 / 0 is not 0 */
+
 #pragma omp parallel for schedule(static) if (n > CHUNK)
-    for (int64_t i = 0; i < n; i += CHUNK) update_chunk(w + i, g + i, m + i, v + i, ft_least(CHUNK, n - i), hyper);
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        const int64_t k = ft_least(CHUNK, n - i);
+        if (sleeps)
+            update_awake(w + i, g + i, m + i, v + i, k, hyper, awake + i / FT_OPTIM_BLOCK);
+        else
+            update_chunk(w + i, g + i, m + i, v + i, k, hyper);
+    }
 }
 
 extern const ft_optim_kernel FT_KERNEL(ft_optim_adamw);

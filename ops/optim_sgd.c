@@ -39,9 +39,10 @@ static void momentum_chunk(float *restrict w, const float *restrict g, float *re
     }
 }
 
-static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper)
+static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake)
 {
     (void)v;
+    (void)awake;
 #pragma omp parallel for schedule(static) if (n > CHUNK)
     for (int64_t i = 0; i < n; i += CHUNK) {
         if (hyper[1] > 0.0f)

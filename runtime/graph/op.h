@@ -75,11 +75,15 @@ typedef struct ft_op {
     void (*backward)(const ft_op_call *c); /* NULL: not differentiable */
 } ft_op;
 
-/* An optimiser's kernel: updates n weights in one pass. Which hyper[] mean what is said in its file. */
+#define FT_OPTIM_BLOCK 128 /* weights that sleep together */
+
+/* An optimiser's kernel: updates n weights in one pass. Which hyper[] mean what is said in its file. awake has a byte for
+ * each FT_OPTIM_BLOCK weights, 0 where both moments are zero: there the kernel may leave the moments alone as long as
+ * the gradient is zero too, if the weights get the same bits; it sets what wakes up. NULL: all are awake. */
 typedef struct ft_optim_kernel {
     const char *name;
     int moments; /* 0, 1 or 2 arrays of state */
-    void (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper);
+    void (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake);
 } ft_optim_kernel;
 
 /* All ops for one instruction set; ends with NULL. */

@@ -10,7 +10,9 @@ typedef struct item {
     ft_param *param;
     ft_tensor *moment[2];
     double lr, decay;
-    int fresh; /* no step yet (SGD's momentum starts from the first gradient) */
+    int fresh;      /* no step yet (SGD's momentum starts from the first gradient) */
+    uint8_t *awake; /* of two moments: for each FT_OPTIM_BLOCK weights, whether one is not zero */
+    int shown;      /* the moments were handed out and may have been written since */
 } item;
 
 struct ft_optim {
@@ -43,6 +45,7 @@ static void item_drop(item *it)
     it->param->grad = NULL;
     it->param->has_grad = 0;
     for (int k = 0; k < 2; k++) ft_tensor_release(it->moment[k]);
+    ft_free(it->awake);
 }
 
 void ft_optim_free(ft_optim *o)
@@ -69,6 +72,8 @@ static ft_status fill_group(ft_optim *o, ft_param *const *params, size_t n, ft_e
         s = ft_tensor_view(&params[i]->grad, arena[0], at, shape, e);
         for (int k = 0; k < o->kernel->moments && !s; k++)
             s = ft_tensor_view(&it->moment[k], arena[1 + k], at, shape, e);
+        const size_t blocks = (size_t)((ft_shape_count(shape) + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK);
+        if (!s && o->kernel->moments == 2 && !(it->awake = ft_calloc(blocks + 1, 1))) s = ft_fail_mem(e, blocks);
         at += ft_shape_count(shape);
     }
     for (int k = 0; k < 3; k++) ft_tensor_release(arena[k]);
@@ -100,6 +105,18 @@ ft_status ft_optim_add(ft_optim *o, ft_param *const *params, size_t n, double lr
     return FT_OK;
 }
 
+/* See again which weights have moments. */
+static void look(item *it)
+{
+    const int64_t n = ft_shape_count(&it->param->value->shape);
+    const float *m = it->moment[0]->data, *v = it->moment[1]->data;
+
+    memset(it->awake, 0, (size_t)((n + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK));
+    for (int64_t i = 0; i < n; i++)
+        if (m[i] != 0.0f || v[i] != 0.0f) it->awake[i / FT_OPTIM_BLOCK] = 1;
+    it->shown = 0;
+}
+
 static void update_item(const ft_optim *o, item *it, double lr_scale, double grad_scale)
 {
     const ft_optim_opts *h = &o->opts;
@@ -117,8 +134,9 @@ static void update_item(const ft_optim *o, item *it, double lr_scale, double gra
                              (float)grad_scale };
     const float sgd[6] = { lr, (float)h->momentum, decay, (float)h->nesterov, (float)grad_scale, (float)it->fresh };
 
+    if (it->awake && it->shown) look(it);
     o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
-                      o->kernel->moments == 2 ? adamw : sgd);
+                      o->kernel->moments == 2 ? adamw : sgd, it->awake);
     it->fresh = 0;
 }
 
@@ -165,4 +183,8 @@ void ft_optim_set_steps(ft_optim *o, int64_t steps)
 }
 size_t ft_optim_count(const ft_optim *o) { return o->n; }
 ft_param *ft_optim_param(const ft_optim *o, size_t i) { return o->items[i].param; }
-ft_tensor *ft_optim_moment(const ft_optim *o, size_t i, int which) { return o->items[i].moment[which]; }
+ft_tensor *ft_optim_moment(const ft_optim *o, size_t i, int which)
+{
+    o->items[i].shown = 1;
+    return o->items[i].moment[which];
+}

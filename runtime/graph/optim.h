@@ -30,7 +30,8 @@ void ft_optim_free(ft_optim *o); /* parameters lose their gradients */
  * FT_ENUM and names the parameter; nothing is changed then. */
 ft_status ft_optim_step(ft_optim *o, double lr_scale, double clip, double *norm, ft_err *e);
 
-/* For checkpoints: number of steps done, and state tensors (views) of parameter i, moment 0 or 1 (NULL if the kind has none). */
+/* For checkpoints: number of steps done, and state tensors (views) of parameter i, moment 0 or 1 (NULL if the kind has none).
+ * Who writes to a moment does so before the next step, and asks for it again to write after that. */
 int64_t ft_optim_steps(const ft_optim *o);
 void ft_optim_set_steps(ft_optim *o, int64_t steps);
 size_t ft_optim_count(const ft_optim *o);

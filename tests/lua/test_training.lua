@@ -448,6 +448,38 @@ check.test("only_infinities_and_nan_are_not_finite", function()
    check.equal(m:nonfinite "value", m:parameters()[1]:name())
 end)
 
+-- Words that only the first updates had keep their moments through a checkpoint, and move on by them.
+check.test("moments_put_back_move_words_that_no_longer_come", function()
+   local function begin(m)
+      local opt = nn.adamw(m, { lr = 1e-2, weight_decay = 0.1, clip = 1 })
+      return opt, function(k, from)
+         local tokens, word = text.tokens(), m.by_name["encoder.embed.word.weight"]
+         tokens:add { from, from + 1, from + 2 }
+         graph.begin("train", 5, k)
+         graph.backward(nn.cross_entropy(m:forward(tokens:batch { 1 }), tensor.from({ k % 2 }, nil, "i32")), 1)
+         opt:step { index = k, total = 6 }
+         return word:tensor():bytes()
+      end
+   end
+   local m = fresh()
+   local opt, step = begin(m)
+   for k = 1, 3 do step(k, 10) end
+   local weights, moments, want = m:weights(), {}, nil
+   for i, own in ipairs(opt.core:moments()) do moments[i] = { own[1]:clone(), own[2]:clone() } end
+   for k = 4, 6 do want = step(k, 60) end
+
+   local again = fresh()
+   again:set_weights(weights)
+   local other, go_on = begin(again)
+   for i, own in ipairs(other.core:moments()) do
+      for k = 1, 2 do own[k]:copy(moments[i][k]) end
+   end
+   other.core:steps(3)
+   local got
+   for k = 4, 6 do got = go_on(k, 60) end
+   check.is_true(got == want, "the table of words has other bits")
+end)
+
 -- ==== Model directories ====
 
 check.test("a_saved_model_loads_with_equal_logits_and_labels", function()

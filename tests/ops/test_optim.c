@@ -90,7 +90,7 @@ static void steps(const char *isa, const char *name, int64_t n, const float *hyp
             h[5] = t == 1;
             if (t == 1) memset(m, 0xff, sizeof m); /* the first step may not read it */
         }
-        k->update(w, g, m, v, n, h);
+        k->update(w, g, m, v, n, h, NULL);
         if (adam)
             plain_adamw(n, h);
         else
@@ -134,7 +134,7 @@ static void sgd_without_momentum_needs_no_moments(void **state)
     const float h[] = { 0.1f, 0, 0, 0, 1, 1 };
     float one[] = { 1, 2 }, grad[] = { 1, -1 };
 
-    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h);
+    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h, NULL);
     assert_true(fabsf(one[0] - 0.9f) < 1e-7f && fabsf(one[1] - 2.1f) < 3e-7f);
 }
 
@@ -148,12 +148,57 @@ static void threads_change_no_bit(void **state)
             threads(n);
             fresh(MOST);
             ft_rng_normal(ft_rng_site(3, "g"), g, MOST, 1);
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw);
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw, NULL);
             if (n == 1) memcpy(first_w, w, sizeof w);
             assert_memory_equal(first_w, w, sizeof w);
         }
     }
     threads(2);
+}
+
+/* A table of which few rows have gradients, others later: the bits of updating everything, without reading moments. */
+static void what_never_had_a_gradient_only_decays(void **state)
+{
+    (void)state;
+    enum { N = MOST - 7, BLOCKS = (N + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK };
+    static float all_w[MOST], all_m[MOST], all_v[MOST];
+    static uint8_t awake[BLOCKS];
+    const char *names[8], *before = ft_op_active()->isa;
+    const int n = ft_op_isas(names);
+
+    for (int i = 0; i < n; i++) {
+        float h[8] = { 0, 0.9f, 0.999f, 1e-8f, 0.01f, 0, 0, 0.7f };
+        int slept = 0, woke = 0;
+        assert_int_equal(ft_op_select(names[i], NULL), FT_OK);
+        const ft_optim_kernel *k = ft_optim_find("adamw");
+        fresh(N);
+        memcpy(all_w, w, sizeof w);
+        memset(all_m, 0, sizeof all_m);
+        memset(all_v, 0, sizeof all_v);
+        memset(awake, 0, sizeof awake);
+        for (int t = 1; t <= 6; t++) {
+            h[0] = t == 4 ? 0 : 1e-2f / (float)t; /* a schedule may come to nothing */
+            h[5] = (float)(1 - pow(0.9, t));
+            h[6] = (float)(1 - pow(0.999, t));
+            memset(g, 0, sizeof g);
+            for (int64_t row = t; row < N / 100; row += 31 + 7 * t)
+                ft_rng_normal(ft_rng_site((uint64_t)(row + t), "g"), g + row * 100, 100, 0.3f);
+            g[N - 1] = t == 5;
+            k->update(all_w, g, all_m, all_v, N, h, NULL);
+            k->update(w, g, m, v, N, h, awake);
+            assert_memory_equal(w, all_w, sizeof(float) * N);
+            assert_memory_equal(m, all_m, sizeof(float) * N);
+            assert_memory_equal(v, all_v, sizeof(float) * N);
+        }
+        for (int b = 0; b < BLOCKS; b++) *(awake[b] ? &woke : &slept) += 1;
+        assert_true(slept > BLOCKS / 4 && woke > BLOCKS / 8 && awake[BLOCKS - 1]);
+        memset(g, 0, sizeof g);
+        for (int64_t j = 0; j < N; j++)
+            if (!awake[j / FT_OPTIM_BLOCK]) m[j] = v[j] = NAN;
+        k->update(w, g, m, v, N, h, awake);
+        for (int64_t j = 0; j < N; j++) assert_true(isfinite(w[j]));
+    }
+    assert_int_equal(ft_op_select(before, NULL), FT_OK);
 }
 
 /* A bowl with axes of different steepness: both must reach its bottom. */
@@ -173,7 +218,7 @@ static void a_quadratic_is_minimised(void **state)
                 h[5] = (float)(1 - pow(0.9, t));
                 h[6] = (float)(1 - pow(0.999, t));
             }
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h);
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h, NULL);
         }
         for (int i = 0; i < 64; i++)
             if (!(fabsf(w[i] - 1) < 1e-2f)) fail_msg("optimiser %d: weight %d is %g", k, i, (double)w[i]);
@@ -187,6 +232,7 @@ int main(void)
         cmocka_unit_test(sgd_follows_its_formula),
         cmocka_unit_test(sgd_without_momentum_needs_no_moments),
         cmocka_unit_test(threads_change_no_bit),
+        cmocka_unit_test(what_never_had_a_gradient_only_decays),
         cmocka_unit_test(a_quadratic_is_minimised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
