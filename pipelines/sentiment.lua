@@ -1,14 +1,13 @@
 -- Product-review sentiment in two stages: the new head alone on a frozen encoder, then everything.
 --
---   ftpipe run pipelines/sentiment.lua                                  (on what comes with ftpipe)
+--   ftpipe run pipelines/sentiment.lua --set model=DIR                  (on the reviews that come with ftpipe)
 --   ftpipe run pipelines/sentiment.lua --set model=DIR --set data=reviews.csv
 --   ftpipe run pipelines/sentiment.lua --set model=DIR --set train=F --set valid=F --set test=F --set control=true
 
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model        = { type = "path", default = "builtin:mini",
-                    help = "encoder directory: config.json, model.safetensors, tokeniser" },
+   model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
    data         = { type = "path", help = "CSV, TSV or JSONL, split 80/10/10; nothing said: builtin:reviews" },
    train        = { type = "path", help = "or one file for each split" },
    valid        = { type = "path" },

@@ -4,7 +4,7 @@
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model   = { type = "path", default = "builtin:mini" },
+   model   = { type = "path", required = true },
    train   = { type = "path", required = true }, valid = { type = "path", required = true },
    test    = { type = "path", required = true },
    text    = { default = { "text" } }, label = { default = "label" },

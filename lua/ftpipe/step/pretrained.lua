@@ -8,7 +8,7 @@ local source = require "ftpipe.source"
 
 local step = { kind = "pretrained", version = 1, exact = true, seedless = true, stored = false, inputs = {} }
 
-step.params = { from = { type = "string", required = true, help = "directory, or builtin:mini" } }
+step.params = { from = { type = "string", required = true, help = "directory" } }
 
 function step.files(params)
    local out, from = {}, source.path(params.from)
