@@ -4,14 +4,18 @@
 -- A head that reads one vector per row caches (N, H); one that reads all tokens caches (total tokens, H), as long as
 -- that stays below the budget.
 
+local fs = require "ftpipe.core.fs"
 local graph = require "ftpipe.core.graph"
+local json = require "ftpipe.core.json"
+local pack = require "ftpipe.core.pack"
 local tensor = require "ftpipe.core.tensor"
 local scoring = require "ftpipe.scoring"
 
 local features = {}
 features.__index = features
 
-features.BUDGET = 2 << 30     -- bytes
+features.BUDGET = 2 << 30     -- bytes in memory
+features.KEPT = 512 << 20     -- bytes that are also kept for other runs
 
 --- Bytes that the features of these tokens take.
 function features.size(model, tokens, done)
@@ -19,18 +23,40 @@ function features.size(model, tokens, done)
    return 4 * model.dims.hidden * (model:features_per_row(done) and rows or total)
 end
 
+-- Where each example's rows are, around a tensor that holds them.
+local function around(model, tokens, done, values)
+   local per_row = model:features_per_row(done)
+   local self = setmetatable({ done = done, per_row = per_row, tokens = tokens, first = {}, length = {}, store = values }, features)
+   local at = 1
+   for i = 1, (tokens:count()) do
+      self.first[i], self.length[i] = per_row and i or at, per_row and 1 or tokens:length(i)
+      at = at + tokens:length(i)
+   end
+   return self
+end
+
+--- What decides about them: the frozen weights, how they are put together, the tokens.
+function features.identity(model, tokens, done)
+   local frozen = {}
+   for _, p in ipairs(model:parameters()) do
+      local name = p:name()
+      if name:find "^encoder%." and (done >= 2 or not name:find "^encoder%.pool%.") then
+         local bytes <close> = assert(pack.bytes(p:tensor()))
+         frozen[name] = bytes:sha256()
+      end
+   end
+   return { weights = fs.sha256(json.encode(frozen)), config = model.config, pooling = model.pooling, done = done,
+      per_row = model:features_per_row(done), tokens = tokens:digest() }
+end
+
+--- Those that were kept: the tensor of another time.
+function features.from(model, tokens, done, values) return around(model, tokens, done, values) end
+
 --- Compute them for all examples of a data set.
 ---@param tick? fun(done: integer, total: integer)
 function features.compute(model, tokens, done, tick)
    local rows, total = tokens:count()
-   local per_row = model:features_per_row(done)
-   local self = setmetatable({ done = done, per_row = per_row, tokens = tokens, first = {}, length = {} }, features)
-   self.store = tensor.new { per_row and rows or total, model.dims.hidden }
-   local at = 1
-   for i = 1, rows do
-      self.first[i], self.length[i] = per_row and i or at, per_row and 1 or tokens:length(i)
-      at = at + tokens:length(i)
-   end
+   local self = around(model, tokens, done, tensor.new { model:features_per_row(done) and rows or total, model.dims.hidden })
    local finished = 0
    for _, index in ipairs(scoring.batches(tokens, 4096)) do
       graph.begin("eval")

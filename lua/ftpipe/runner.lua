@@ -93,6 +93,10 @@ local function step_context(run, step)
    --- A message for the user, above the progress bar.
    function ctx:say(text) if run.progress then run.progress:line(text) end end
 
+   --- A tensor that other steps and runs may need too: from the store, or made and put there. `about` is plain data that
+   -- decides about its values.
+   function ctx:kept(kind, about, make) return run.schedule:tensor(kind, about, self.fingerprint, make) end
+
    --- The values that `auto` became, kept for the report.
    function ctx:settled(params) run.settled[step.id] = params end
 

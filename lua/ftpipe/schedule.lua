@@ -4,10 +4,13 @@
 -- its artifact is read only when somebody needs it; a step that is not stored has its key for a digest and is computed when
 -- somebody needs it.
 
+local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
+local store = require "ftpipe.core.store"
 local sys = require "ftpipe.core.sys"
 local artifact = require "ftpipe.artifact"
 local cache = require "ftpipe.cache"
+local failure = require "ftpipe.failure"
 local identity = require "ftpipe.identity"
 
 ---@class ftpipe.schedule
@@ -16,22 +19,22 @@ schedule.__index = schedule
 
 --- What each step of a plan is, without its inputs.
 ---@param plan ftpipe.plan
----@param store ftpipe.cache
-function schedule.identities(plan, store)
+---@param kept ftpipe.cache
+function schedule.identities(plan, kept)
    local out = {}
    for _, step in ipairs(plan.steps) do
-      out[step.id] = identity.of(step, plan, function(path) return store.files:of(path) end)
+      out[step.id] = identity.of(step, plan, function(path) return kept.files:of(path) end)
    end
    return out
 end
 
 --- A schedule. run(step, inputs) computes a step and gives its artifact and facts (plain data that are kept with it).
 ---@param plan ftpipe.plan
----@param store ftpipe.cache
+---@param kept ftpipe.cache
 ---@param opts { engine: string, identities: table, run: fun(step: table, inputs: table): any, table, force: any } force: true,
 -- or a set of step ids: no hits
-function schedule.new(plan, store, opts)
-   local self = setmetatable({ plan = plan, store = store, engine = opts.engine, identities = opts.identities, compute = opts.run,
+function schedule.new(plan, kept, opts)
+   local self = setmetatable({ plan = plan, store = kept, engine = opts.engine, identities = opts.identities, compute = opts.run,
       force = opts.force, states = {}, memo = {}, readers = {} }, schedule)
    for _, step in ipairs(plan.steps) do
       for _, id in ipairs(plan.inputs_of(step)) do self.readers[id] = (self.readers[id] or 0) + 1 end
@@ -166,6 +169,24 @@ function schedule:perform(step)
       value = artifact.load(state.dir, state.record, step.unit, function(path) return follow(self, step, path) end)
    end
    self.memo[step.id] = value
+   return value
+end
+
+--- A tensor inside a step that is kept by what decides about it: read from the store, or made and put there.
+---@param kind string
+---@param about table plain data
+---@param engine string what computes
+---@param make fun(): userdata
+function schedule:tensor(kind, about, engine, make)
+   local key = fs.sha256(json.encode { kind = kind, about = about, engine = engine, format = cache.FORMAT })
+   local record, dir = self.store:find(key)
+   local file = record and store.open(dir .. "/value.safetensors")
+   local known = file and file:tensor "value"
+   if known then return known end
+   if record then self.store:drop(key) end
+   local value, staging = make(), self.store:staging()
+   failure.try("system", store.write(staging .. "/value.safetensors", { value = value }, {}))
+   self.store:publish(staging, { key = key, kind = kind, digest = "key " .. key, type = "tensor" })
    return value
 end
 

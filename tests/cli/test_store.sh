@@ -26,13 +26,13 @@ ran() {
 job() { "$FTPIPE" run "${file:-sentiment.lua}" --quiet --set model=encoder --set data="${data:-reviews.csv}" --set head_epochs=2 \
     --set epochs=2 "$@"; }
 
-ran "the first run computes everything" read split tokenize finetune finetune evaluate -- job --set lr=2e-3
+ran "the first run computes everything" read split tokenize features features finetune finetune evaluate -- job --set lr=2e-3
 ran "the same again computes nothing" -- job --set lr=2e-3
 check "and names the run it repeats" test "$(cat out)" = runs/sentiment/1
 ran "another learning rate of stage two: reading, tokenising and stage one are there" finetune evaluate -- job --set lr=1e-3
 check "what was settled in stage one is told all the same" grep -q '"head":{"batch":32,"epochs":2,"lr":0.001}' runs/sentiment/2/metrics.json
 check "the report of a run that took things over is whole" grep -q "Verdict" runs/sentiment/2/report.txt
-ran "another learning rate of stage one" finetune finetune evaluate -- job --set lr=2e-3 --set head_lr=5e-4
+ran "another learning rate of stage one: the frozen features are there" finetune finetune evaluate -- job --set lr=2e-3 --set head_lr=5e-4
 
 ran "results elsewhere are made of what is there" -- job --set lr=2e-3 --out again
 for f in model/model.safetensors predictions.csv metrics.json report.txt; do
@@ -50,8 +50,8 @@ rm -rf runs
 ran "the same bytes in another file change nothing" -- job --set lr=2e-3
 sed '2s/superb/superb indeed/; 2s/awful/awful indeed/; 2s/\.$/ indeed./' reviews.csv > changed.csv
 printf '"it is all superb",pos\n' >> changed.csv
-data=changed.csv ran "one more row changes everything" read split tokenize finetune finetune evaluate -- job --set lr=2e-3
-ran "another seed leaves only what was read" split tokenize finetune finetune evaluate -- job --set lr=2e-3 --seed 8
+data=changed.csv ran "one more row changes everything" read split tokenize features features finetune finetune evaluate -- job --set lr=2e-3
+ran "another seed leaves only what was read" split tokenize features features finetune finetune evaluate -- job --set lr=2e-3 --seed 8
 
 # Custom steps: tokens of the function, outer variables, required modules.
 printf 'return { rate = 1 }\n' > helper.lua
@@ -78,7 +78,7 @@ check "damaged entries are computed again" test -s damaged/metrics.json
 ran "and are whole afterwards" -- job --set lr=2e-3 --seed 8
 for f in store/steps/*/*/record.json; do echo '{' > "$f"; done
 rm -rf runs
-ran "records that cannot be read are no records" read split tokenize finetune finetune evaluate -- job --set lr=2e-3 --seed 8
+ran "records that cannot be read are no records" read split tokenize features features finetune finetune evaluate -- job --set lr=2e-3 --seed 8
 check "no staging directory is left" test -z "$(ls -A store/staging)"
 check "the store says that it is a cache" grep -q "Signature: 8a477f597d28d172789f06886806bc55" store/CACHEDIR.TAG
 

@@ -85,10 +85,15 @@ local function cache(ctx, model, split)
       ctx:say(("features of the frozen encoder would take %.1f GiB: they are recomputed in every epoch"):format(size / 2 ^ 30))
       return nil
    end
-   if ctx.progress then ctx.progress:stage(ctx.step .. ": features of " .. split.name, split.n) end
-   return features.compute(model, split.tokens, done, function(n)
-      if ctx.progress then ctx.progress:update { step = n } end
-   end)
+   local function compute()
+      if ctx.progress then ctx.progress:stage(ctx.step .. ": features of " .. split.name, split.n) end
+      return features.compute(model, split.tokens, done, function(n)
+         if ctx.progress then ctx.progress:update { step = n } end
+      end)
+   end
+   if not ctx.kept or size > features.KEPT then return compute() end
+   local values = ctx:kept("features", features.identity(model, split.tokens, done), function() return compute().store end)
+   return features.from(model, split.tokens, done, values)
 end
 
 local function loss_of(model, batch, params, soft)
