@@ -16,6 +16,7 @@ local failure = require "ftpipe.failure"
 local schedule = require "ftpipe.schedule"
 local training = require "ftpipe.training"
 local exports = require "ftpipe.exports"
+local workers = require "ftpipe.workers"
 
 local runner = {}
 
@@ -87,7 +88,7 @@ end
 ---@class ftpipe.step_context : ftpipe.context what a step's run function gets first
 local function step_context(run, step)
    local ctx = training.context { seed = run.plan.seed, step = step.id, where = step.where, out = run.out,
-      dir = run.out .. "/.run/" .. step.id, log = run.log, progress = run.progress, fingerprint = run.fingerprint,
+      dir = run:directory(step), log = run.log, progress = run.progress, fingerprint = run.fingerprint,
       interval = run.options.checkpoint or 60 }
 
    --- A message for the user, above the progress bar.
@@ -176,13 +177,20 @@ run_meta.__index = run_meta
 
 function run_meta:truncate_log(size)
    self.log:close()
-   self.log = failure.try("system", fs.append(self.out .. "/log.jsonl", size))
+   self.log = failure.try("system", fs.append(self.log_path, size))
+end
+
+--- Where a step has its checkpoint and files. What a worker computes besides its own step is its own affair.
+function run_meta:directory(step)
+   local own = self.options.step
+   if not own or own == step.id then return ("%s/.run/%s"):format(self.out, step.id) end
+   return ("%s/.run/%s/needs/%s"):format(self.out, own, step.id)
 end
 
 -- Before a training step writes its first line: where to cut the log if it must begin again. With a checkpoint it does
 -- not begin again, and the checkpoint says where to cut.
 function run_meta:mark_log(step)
-   if fs.stat(self.out .. "/.run/" .. step.id .. "/checkpoint.safetensors") then return end
+   if fs.stat(self:directory(step) .. "/checkpoint.safetensors") then return end
    local path = self.out .. "/.run/" .. step.id .. ".begin"
    local size = fs.read(path)
    if size then return self:truncate_log(math.tointeger(tonumber(size))) end
@@ -261,7 +269,7 @@ local function begin(plan, options, at)
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
       settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest,
-      started = sys.date() }, run_meta)
+      started = sys.date(), log_path = out .. "/log.jsonl" }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = computes, identities = at.identities,
       force = forced_still(out, plan, options.force, resumes),
       run = function(step, inputs) return guarded(run, step, inputs) end })
@@ -275,7 +283,7 @@ local function begin(plan, options, at)
    write_state(run, false)
    at.store:register(out)
    failure.try("system", fs.write(out .. "/plan.json", plan:json()))
-   run.log = failure.try("system", fs.append(out .. "/log.jsonl"))
+   run.log = failure.try("system", fs.append(run.log_path))
    return run
 end
 
@@ -293,11 +301,12 @@ end
 
 local function execute(run)
    local taken = json.array {}
+   if (run.options.jobs or 1) > 1 then workers.execute(run, run.options.jobs) end
    for _, step in ipairs(run.plan.steps) do
       local state = run.schedule:state(step)
       if state.hit then
          take_over(run, step, state)
-         if state.record then taken[#taken + 1] = state.key end
+         if state.record and not state.ran then taken[#taken + 1] = state.key end
       else
          run:note()
          local forced = state.forced
@@ -327,7 +336,8 @@ local function make_certain(at)
 end
 
 --- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption),
--- force (true or a set of step ids), version and machine (to be noted).
+-- force (true or a set of step ids), version and machine (to be noted), jobs (steps at a time), worker (the words that start
+-- one).
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
 ---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)
@@ -345,7 +355,7 @@ function runner.run(plan, options)
    for _, step in ipairs(plan.steps) do
       fs.remove(run.out .. "/.run/" .. step.id)
       fs.remove(run.out .. "/.run/" .. step.id .. ".begin")
-      fs.remove(run.out .. "/.run/" .. step.id .. ".forced")
+      for _, name in ipairs { ".forced", ".log", ".messages" } do fs.remove(run.out .. "/.run/" .. step.id .. name) end
    end
    at.store:unregister(run.out)
    link_latest(run)
@@ -353,6 +363,29 @@ function runner.run(plan, options)
    run.lock:close()
    if run.progress then run.progress:finish() end
    return { out = run.out, report = report }
+end
+
+--- What a worker does: one step of a run that another process leads, into the store. options: step (its id), out, progress,
+-- checkpoint.
+function runner.work(plan, options)
+   sys.catch_interrupts()
+   local at = look(plan)
+   make_certain(at)
+   local step = plan.by_id[options.step]
+   if not step then failure.raise("usage", ("there is no step '%s'"):format(options.step)) end
+   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {},
+      progress = options.progress, fingerprint = at.computes,
+      log_path = ("%s/.run/%s.log"):format(options.out, step.id) }, run_meta)
+   run.schedule = schedule.new(plan, at.store, { engine = at.computes, identities = at.identities,
+      run = function(s, inputs) return guarded(run, s, inputs) end })
+   run.log = failure.try("system", fs.append(run.log_path))
+   for _, s in ipairs(plan.steps) do
+      local state = run.schedule:state(s)
+      if s == step and not state.key then failure.raise("system", ("the inputs of step '%s' are not there"):format(step.id)) end
+   end
+   run.schedule.states[step.id].forced = true      -- who leads the run has decided
+   run.schedule:perform(step)
+   run.log:close()
 end
 
 return runner

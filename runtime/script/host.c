@@ -55,6 +55,7 @@ static const luaL_Reg c_modules[] = {
     { "ftpipe.core.sys", ft_open_sys },
     { "ftpipe.core.vocab", ft_open_vocab },
     { "ftpipe.core.pack", ft_open_pack },
+    { "ftpipe.core.process", ft_open_process },
     { "ftpipe.core.corpus", ft_open_corpus },
     { "ftpipe.core.windows", ft_open_windows },
     { "ftpipe.core.tagging", ft_open_tagging },

@@ -19,6 +19,7 @@ local options = {}
 ---@field max number?
 ---@field choices string[]?
 ---@field repeated boolean?
+---@field hidden boolean? not in the help
 ---@field optional boolean? its value may be left out (then true); one that is given follows "="
 ---@field short string? one letter
 
@@ -197,9 +198,15 @@ function options.columns(rows, width)
    return table.concat(out, "\n") .. "\n"
 end
 
+local function visible(list)
+   local out = {}
+   for _, option in ipairs(list) do if not option.hidden then out[#out + 1] = option end end
+   return out
+end
+
 local function option_rows(list)
    local rows = {}
-   for _, option in ipairs(list) do
+   for _, option in ipairs(visible(list)) do
       local name = (option.short and "-" .. option.short .. ", " or "") .. "--" .. option.name
       local help = option.help
       if option.choices then help = help .. ": " .. table.concat(option.choices, ", ") end

@@ -16,6 +16,9 @@ only the directory's path is printed.]],
    options = machine.with {
       plan.evaluation[1], plan.evaluation[2],
       plan.choosing[1], plan.choosing[2], plan.choosing[3],
+      { name = "jobs", arg = "N", type = "integer", min = 1, max = 256, default = "1",
+         help = "steps side by side, each in a process of its own; they share the processors" },
+      { name = "worker", arg = "STEP", hidden = true, help = "compute this one step for the run in --out" },
       { name = "dry-run", help = "only say what would run, as `ftpipe plan` does" },
       { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, default = "60",
          help = "time between checkpoints" },
@@ -35,6 +38,29 @@ local function say_where(out)
    end
 end
 
+-- A worker's words: those that decide what is computed.
+local function worker_words(opts, file)
+   local words = { "run", file }
+   local function add(name, value)
+      if value ~= nil then
+         words[#words + 1] = "--" .. name
+         words[#words + 1] = tostring(value)
+      end
+   end
+   for _, s in ipairs(opts.set or {}) do add("set", s.name .. "=" .. s.value) end
+   add("seed", opts.seed)
+   add("checkpoint", opts.checkpoint)
+   add("blas", opts.blas)
+   add("memory", opts.memory)
+   return words
+end
+
+local function work(evaluated, opts)
+   local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet, width = false }
+   require("ftpipe.runner").work(evaluated, { step = opts.worker, out = opts.out, progress = progress,
+      checkpoint = opts.checkpoint })
+end
+
 function run.run(opts, positional)
    local evaluated = plan.evaluate("run", opts, positional)
    if opts.dry_run then
@@ -42,11 +68,12 @@ function run.run(opts, positional)
       return
    end
    machine.apply(opts)
+   if opts.worker then return work(evaluated, opts) end
    local cli = require "ftpipe.cli"
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
       checkpoint = opts.checkpoint, command = cli.typed(), force = plan.forced(opts, evaluated),
-      version = cli.facts.version, machine = machine.facts() })
+      version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs, worker = worker_words(opts, positional[1]) })
    progress:finish()
    if result.repeats and not opts.quiet then
       sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))
