@@ -13,10 +13,12 @@ local p = ft.params {
    valid        = { type = "path" },
    test         = { type = "path" },
    text         = { default = { "text" }, help = "columns, joined by a line break" },
+   pair         = { type = "list", help = "columns of a second text (inference, paraphrases)" },
    label        = { default = "label", help = "column; names or numbers" },
    map          = { type = "map", help = "rename or drop labels: 1:neg,2:neg,4:pos,5:pos" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for these labels" },
+   class_weights = { type = "string", help = "balanced, or label:weight,label:weight" },
    pool         = { default = "auto", choices = { "auto", "pooler", "cls", "mean" },
                     help = "what the head reads; auto: the encoder's pooler, the mean where it has none" },
    max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row" },
@@ -32,7 +34,7 @@ local p = ft.params {
 if not (p.data or p.train) then p.data = "builtin:reviews" end
 
 local rows    = ft.read         { from = p.data, train = p.train, valid = p.valid, test = p.test,
-                                  text = p.text, label = p.label, map = p.map, bad = p.bad }
+                                  text = p.text, pair = p.pair, label = p.label, map = p.map, bad = p.bad }
 local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
 local encoder = ft.pretrained   { from = p.model }
 local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length }
@@ -40,7 +42,7 @@ local fresh   = ft.replace_head { on = encoder, task = "classification", labels 
 
 local function everything(name, from)
    return ft.finetune { name = name, model = from, data = data, lr = p.lr, epochs = p.epochs, batch = p.batch,
-                        precision = p.precision }
+                        class_weights = p.class_weights, precision = p.precision }
 end
 
 local tuned, models, judged
@@ -50,7 +52,8 @@ if p.head == "keep" then
    models, judged = { before = before, tuned = tuned }, "tuned"
 else
    local head  = ft.finetune { name = "head", model = fresh, data = data, freeze = "loaded",      -- stage one
-                               lr = p.head_lr, epochs = p.head_epochs, batch = p.batch }
+                               lr = p.head_lr, epochs = p.head_epochs, batch = p.batch,
+                               class_weights = p.class_weights }
    tuned = everything("tuned", head)                                                            -- stage two
    models = { head = head, two = tuned }
 end

@@ -45,15 +45,16 @@ end
 function predict.open(model)
    if type(model) == "string" then model = predict.load(model) end
    local own = model.own or {}
-   return setmetatable({ model = model, labels = model.options.labels, text = own.text, joiner = own.joiner or "\n",
-      max_length = own.max_length or math.min(model.dims.positions, 512) }, predictor)
+   return setmetatable({ model = model, labels = model.options.labels, text = own.text, pair = own.pair,
+      joiner = own.joiner or "\n", max_length = own.max_length or math.min(model.dims.positions, 512) }, predictor)
 end
 
 --- Probabilities of each text, in order of the labels, and how many texts were longer than the model reads.
 ---@param texts string[]
+---@param seconds string[]? second texts
 ---@return number[][] probabilities, integer cut
-function predictor:probabilities(texts)
-   local tokens, full = self.model.tokenizer:encode_all(texts, nil, { max_length = self.max_length })
+function predictor:probabilities(texts, seconds)
+   local tokens, full = self.model.tokenizer:encode_all(texts, seconds, { max_length = self.max_length })
    if not tokens then fail(full) end
    local all = require("ftpipe.scoring").probabilities(self.model, tokens)
    tokens:close()
@@ -68,8 +69,15 @@ function predictor:probabilities(texts)
 end
 
 --- What is predicted of texts, and how many of them were cut. Predictors of other tasks give a list of something else, which
--- added_columns, added_cells and additions know.
-function predictor:compute(texts) return self:probabilities(texts) end
+-- added_columns, added_cells and additions know. Rows may have a second text, `pair`.
+function predictor:compute(texts, rows)
+   local seconds
+   if self.pair then
+      seconds = {}
+      for i, row in ipairs(rows) do seconds[i] = row.pair end
+   end
+   return self:probabilities(texts, seconds)
+end
 
 --- Parts of a text as training joins them: empty ones leave no gap.
 function predictor:join(parts)
@@ -230,18 +238,22 @@ local function tabular_source(self, reader, path, opts)
    local names = reader:columns()
    local wanted, columns = {}, names
    if reader:format() == "lines" then
+      if self.pair then failure.raise("usage", path .. ": lines of text have no second text", "give CSV, TSV or JSON Lines") end
       wanted[1], columns = "text", { "text" }
    else
       for i, name in ipairs(text_columns(opts, self, names, path)) do wanted[i] = name end
    end
    local n_text = #wanted
-   for i, name in ipairs(columns) do wanted[n_text + i] = name ~= "" and name or tostring(i) end
+   for _, name in ipairs(self.pair or {}) do wanted[#wanted + 1] = name end
+   local n_wanted = #wanted
+   for i, name in ipairs(columns) do wanted[n_wanted + i] = name ~= "" and name or tostring(i) end
    local function read()
       local row = table.pack(reader:next(wanted))
       if row[1] == nil then return nil end
       if not row[1] then fail(row[2], row[2]:find("no column", 1, true) and not opts.text and TEXT_HINT or nil) end
       return { text = self:join { table.unpack(row, 2, n_text + 1) },
-         cells = table.move(row, n_text + 2, row.n, 1, {}) }
+         pair = self.pair and self:join { table.unpack(row, n_text + 2, n_wanted + 1) },
+         cells = table.move(row, n_wanted + 2, row.n, 1, {}) }
    end
    local first = read()      -- before anything is written: a column that is missing shows here
    return {
@@ -305,7 +317,8 @@ local function object_source(self, format, path, opts, next_object)
       local object, body, where = next_object()
       if not object then return nil end
       columns = columns or text_columns(opts, self, keys_of(object), path)
-      return { text = object_text(self, columns, object, where), object = object, body = body, where = where }
+      return { text = object_text(self, columns, object, where),
+         pair = self.pair and object_text(self, self.pair, object, where), object = object, body = body, where = where }
    end
    first = read()
    source = { format = format, columns = first and keys_of(first.object) or {} }

@@ -1,6 +1,7 @@
 --- Rows of a task as steps hand them on: choosing some, seeing one, joining several.
 --
--- Rows are lists side by side, one element for each row (the task's columns; `kept`: further columns of the file, by name;
+-- Rows are lists side by side, one element for each row (those of the task's columns that there are;
+-- `kept`: further columns of the file, by name;
 -- `files`: the file of each row, where they come from several). All splits of an artifact: { task, splits = { name = rows } }.
 
 local tasks = require "ftpipe.task"
@@ -13,7 +14,9 @@ rows.splits = { "train", "valid", "test", "all" }
 function rows.task(artifact) return tasks.find(artifact.task or "classification") end
 
 local function each_column(task, from, visit)
-   for _, name in ipairs(task.columns) do visit(name, from[name], nil) end
+   for _, name in ipairs(task.columns) do
+      if from[name] then visit(name, from[name], nil) end
+   end
    if from.files then visit("files", from.files, nil) end
    for name, column in pairs(from.kept or {}) do visit(name, column, "kept") end
 end
@@ -68,15 +71,20 @@ local function singular(name) return (name:gsub("s$", "")) end
 function rows.view(task, from, i, split)
    local row = { file = from.files and from.files[i] or from.file, split = split }
    for name, column in pairs(from.kept or {}) do row[name] = column[i] end
-   for _, name in ipairs(task.columns) do row[singular(name)] = from[name][i] end
+   for _, name in ipairs(task.columns) do
+      if from[name] then row[singular(name)] = from[name][i] end
+   end
    return row
 end
 
 --- Add a row as a function gave it back to lists that grow; `like` says which columns there are.
 function rows.add(task, into, row, like)
    for _, name in ipairs(task.columns) do
-      into[name] = into[name] or {}
-      table.insert(into[name], row[singular(name)])
+      local value = row[singular(name)]
+      if value ~= nil then
+         into[name] = into[name] or {}
+         table.insert(into[name], value)
+      end
    end
    if like.files then
       into.files = into.files or {}

@@ -44,6 +44,21 @@ check "the head is kept" run --set head=keep --set model="$work/run/model" $spli
 cp "$work/said" "$work/log"
 check "and scored before training" grep -q "tuned: before training, validation f1" "$work/log"
 
+# ---- an interrupted run goes on ----
+
+begin() { FTPIPE_CACHE="$1.cache" exec "$FTPIPE" run pipelines/ner.lua --quiet --set model="$work/encoder" $splits --set head_epochs=2 \
+    --set head_lr=1e-2 --set epochs=2 --set lr=3e-3 --set max_length=24 --checkpoint 0 --out "$1"; }
+(begin "$work/whole") > /dev/null 2>&1
+begin "$work/killed" > /dev/null 2>&1 &
+pid=$!
+while [ "$(cat "$work/killed/log.jsonl" 2> /dev/null | wc -l)" -lt 50 ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
+kill -9 $pid 2> /dev/null
+wait $pid 2> /dev/null
+check "killed: nothing is finished" test ! -e "$work/killed/metrics.json"
+(begin "$work/killed") > /dev/null 2>&1
+check "gone on: the same weights" cmp "$work/whole/model/model.safetensors" "$work/killed/model/model.safetensors"
+check "and the same scores" cmp "$work/whole/metrics.json" "$work/killed/metrics.json"
+
 # ---- predict ----
 
 ask() { "$FTPIPE" predict "$work/run" --quiet "$@" > "$work/out" 2> "$work/message"; }

@@ -40,6 +40,7 @@ no_answer (the probability that there is none) and best (the --best most probabl
       { name = "as", arg = "NAME", choices = { "conll", "doccano", "jsonl", "labelstudio", "prodigy", "text" },
          help = "entities: format of the output" },
       { name = "text", arg = "A,B", help = "columns that hold the text", default = "those the model was trained on" },
+      { name = "pair", arg = "TEXT|A,B", help = "second text of a single one; of files, the columns that hold it" },
       { name = "question", arg = "TEXT", help = "a question" },
       { name = "context", arg = "TEXT", help = "the text that holds its answer" },
       { name = "best", arg = "N", type = "integer", min = 1, max = 20, help = "answers of each question", default = "5" },
@@ -65,7 +66,7 @@ local function check(opts, positional)
       if opts[name] and not utf8.len(opts[name]) then fail(("--%s is not UTF-8"):format(name)) end
       if opts[name] and not opts[name]:find "%S" then fail(("--%s is empty"):format(name)) end
    end
-   for _, name in ipairs { "input", "output", "text" } do
+   for _, name in ipairs { "input", "output", "text", "pair" } do
       if opts[name] and not opts[name]:find "[^,]" then fail(("--%s is empty"):format(name)) end
    end
    for i = 2, #positional do
@@ -99,8 +100,18 @@ local function table_of(predictor, texts, all)
    return table.concat(out)
 end
 
+-- The second texts of single ones, where the model reads pairs.
+local function seconds_of(predictor, texts, opts)
+   if predictor.pair and not opts.pair then
+      failure.raise("usage", "this model labels pairs of texts", "give the second one with --pair TEXT, or --input FILE")
+   end
+   if not opts.pair then return nil end
+   if #texts ~= 1 then failure.raise("usage", "--pair TEXT goes with one text; for more give --input FILE") end
+   return { opts.pair }
+end
+
 local function predict_texts(predictor, texts, opts)
-   local all = predictor:probabilities(texts)
+   local all = predictor:probabilities(texts, seconds_of(predictor, texts, opts))
    if not opts.json then
       sys.out(table_of(predictor, texts, all))
       return
@@ -141,6 +152,7 @@ function predict.run(opts, positional)
          "--as and these formats go with models that do")
    end
    local predictor = require("ftpipe.predict").open(model)
+   if opts.input and opts.pair then predictor.pair = list(opts.pair) end
    if opts.input then predict_file(predictor, opts)
    else predict_texts(predictor, table.move(positional, 2, #positional, 1, {}), opts) end
 end

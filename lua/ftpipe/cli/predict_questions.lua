@@ -11,6 +11,7 @@ local function check(opts, positional)
    local function fail(message) failure.raise("usage", message, "give --question and --context, or --input FILE") end
    if positional[2] then fail(("%s answers questions"):format(positional[1])) end
    if opts.text then fail "--text goes with models that label texts" end
+   if opts.pair then fail "--pair goes with models that label texts" end
    if opts.as then fail "--as goes with models that find entities" end
    if opts.format and opts.format ~= "json" and opts.format ~= "jsonl" then
       fail(("--format %s: questions are read from json (SQuAD's, too) and jsonl"):format(opts.format))

@@ -1,7 +1,7 @@
 --- Labelled rows from a file: text columns joined by a line break, and a label that stays text.
 --
--- Rows are { texts, labels, lines, file, unmapped, kept = { column = values } }; those whose label `map` does not name are
--- counted and left out.
+-- Rows are { texts, labels, lines, file, unmapped, kept = { column = values } }, with `pairs` where second texts are asked
+-- for; those whose label `map` does not name are counted and left out.
 
 local data = require "ftpipe.core.data"
 local failure = require "ftpipe.failure"
@@ -20,20 +20,31 @@ local function mapping(list)
    return map
 end
 
--- The text and label of one row, or nil, problem. Values are false where a JSON cell is null.
-local function parts_of(values, n_text, joiner)
-   local text = values[1]
-   for i = 2, n_text do
+-- Cells first .. first + n - 1 joined, nil where they are empty. Values are false where a JSON cell is null.
+local function joined(values, first, n, joiner)
+   local text = values[first]
+   for i = first + 1, first + n - 1 do
       if values[i] and values[i] ~= "" then text = (text and text ~= "") and text .. joiner .. values[i] or values[i] end
    end
-   if not text or not text:find("%S") then return nil, "the text is empty" end
-   local label = values[n_text + 1]
+   return text and text:find("%S") and text or nil
+end
+
+-- The text, label and second text of one row, or nil, problem.
+local function parts_of(values, n_text, n_pair, joiner)
+   local text, pair = joined(values, 1, n_text, joiner), nil
+   if not text then return nil, "the text is empty" end
+   if n_pair > 0 then
+      pair = joined(values, n_text + 1, n_pair, joiner)
+      if not pair then return nil, "the second text is empty" end
+   end
+   local label = values[n_text + n_pair + 1]
    if not label or label == "" then return nil, "the label is empty" end
-   return text, label
+   return text, label, pair
 end
 
 local function columns_of(params)
    local columns = { table.unpack(params.text) }
+   for _, name in ipairs(params.pair or {}) do columns[#columns + 1] = name end
    columns[#columns + 1] = params.label
    for _, name in ipairs(params.keep or {}) do columns[#columns + 1] = name end
    return columns
@@ -44,7 +55,7 @@ local function open(path, params, columns)
       header = params.header, quote = params.quote, columns = columns })
 end
 
---- All rows of a file. params: text, label, map, format, header, quote, as in ft.read.
+--- All rows of a file. params: text, pair, label, map, format, header, quote, as in ft.read.
 ---@param path string
 ---@param params table
 ---@param bad fun(line: integer, message: string, raw: string) told of rows that cannot be read
@@ -52,7 +63,8 @@ function labelled.read(path, params, bad)
    local columns, map = columns_of(params), mapping(params.map)
    local reader = failure.try("data", open(path, params, columns))
    local rows = { texts = {}, labels = {}, lines = {}, file = path, unmapped = 0 }
-   local n, kept = #params.text, params.keep or {}
+   local n, n_pair, kept = #params.text, #(params.pair or {}), params.keep or {}
+   if n_pair > 0 then rows.pairs = {} end
    for _, name in ipairs(kept) do
       rows.kept = rows.kept or {}
       rows.kept[name] = {}
@@ -65,7 +77,7 @@ function labelled.read(path, params, bad)
          if values[1]:find("no column", 1, true) and #rows.texts == 0 then failure.raise("data", values[1]) end
          bad(values[2], values[1], values[3])
       else
-         local text, label = parts_of(values, n, "\n")
+         local text, label, pair = parts_of(values, n, n_pair, "\n")
          if not text then
             bad(line, ("%s:%d: %s"):format(path, line, label), "")
          elseif map and not map[label] then
@@ -73,7 +85,8 @@ function labelled.read(path, params, bad)
          else
             local k = #rows.texts + 1
             rows.texts[k], rows.labels[k], rows.lines[k] = text, map and map[label] or label, line
-            for c, name in ipairs(kept) do rows.kept[name][k] = values[n + 1 + c] end
+            if rows.pairs then rows.pairs[k] = pair end
+            for c, name in ipairs(kept) do rows.kept[name][k] = values[n + n_pair + 1 + c] end
          end
       end
    end
@@ -94,7 +107,7 @@ function labelled.count(path, params)
    while true do
       local values = table.pack(reader:next(columns))
       if values[1] == nil then break end
-      if values[1] and (not map or map[values[#params.text + 2]]) then n = n + 1 end
+      if values[1] and (not map or map[values[#params.text + #(params.pair or {}) + 2]]) then n = n + 1 end
    end
    return n
 end

@@ -18,8 +18,12 @@ step.params = {
 }
 
 local function texts_of(task, from)
-   if from.texts then return from.texts end
    local out = {}      -- questions: with their context
+   if from.pairs then
+      for i, text in ipairs(from.texts) do out[i] = ("%s\n%s"):format(text, from.pairs[i]) end
+      return out
+   end
+   if from.texts then return from.texts end
    for i = 1, rows.count(task, from) do out[i] = ("%s\n%s"):format(from.questions[i], from.contexts[i]) end
    return out
 end

@@ -2,6 +2,8 @@
 -- with everything free it is stage two, or the one-stage control.
 
 local nn = require "ftpipe.nn"
+local tensor = require "ftpipe.core.tensor"
+local class_weights = require "ftpipe.class_weights"
 local defaults = require "ftpipe.defaults"
 local failure = require "ftpipe.failure"
 local features = require "ftpipe.features"
@@ -26,6 +28,7 @@ step.params = {
    clip = { type = "number", default = 1, min = 0, help = "largest gradient norm; 0: no clipping" },
    dropout = { type = "number", min = 0, max = 0.9, help = "instead of the encoder's own rates" },
    label_smoothing = { type = "number", default = 0, min = 0, max = 0.9 },
+   class_weights = { type = "string", help = "balanced, or label:weight,label:weight, for labels that are rare" },
    groups = { type = "list", help = "{ { match = glob, lr = number }, ... }" },
    patience = { type = "integer", default = 3, min = 0,
       help = "epochs without a better score or a lower validation loss before stopping; 0: never stop" },
@@ -96,10 +99,11 @@ local function cache(ctx, model, split)
    return features.from(model, split.tokens, done, values)
 end
 
-local function loss_of(model, batch, params, soft)
+local function loss_of(model, batch, params, soft, weights)
    local logits = batch.features and model:forward_features(batch, batch.done) or model:forward(batch)
    if params.loss then return params.loss(logits, batch.labels) end
    local hard = tasks.of(model).loss(logits, batch, params.label_smoothing)
+   if weights then hard = nn.mul(hard, tensor.from((class_weights.some(weights, batch.examples)))) end
    return soft and soft:loss(logits, hard, batch) or hard
 end
 
@@ -149,13 +153,16 @@ function step.run(ctx, inputs, given)
    local cached = cache(ctx, model, data.train)
    local cached_valid = cached and cache(ctx, model, data.valid)
    local soft = inputs.soft and soft_labels.targets(inputs.soft, model, data.train, params)
+   local weights = params.class_weights and class_weights.of(params.class_weights, data.train, data.labels)
    if model.options.kept and data.valid then say_start(ctx, model, data.valid, cached_valid, params) end
    local opt = step.optimiser_of(model, params)
    for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, features = cached,
-      tokens_per_batch = params.tokens_per_batch }) do
+      tokens_per_batch = params.tokens_per_batch, count = weights and function(update)
+         return select(2, class_weights.some(weights, update.examples))
+      end }) do
       for batch in update:batches() do
          batch.done = cached and cached.done
-         update:backward(loss_of(model, batch, params, soft))
+         update:backward(loss_of(model, batch, params, soft, weights))
       end
       opt:step(update)
       if update.ends_epoch then end_of_epoch(ctx, model, data.valid, cached_valid, params, update) end

@@ -16,6 +16,7 @@ step.params = {
    from = { type = "string", help = "one file, split later, or a folder with train, valid and test" },
    train = { type = "string" }, valid = { type = "string" }, test = { type = "string" },
    text = { type = "list", default = { "text" }, help = "columns, joined by a line break" },
+   pair = { type = "list", help = "columns of a second text, for labels of pairs" },
    label = { type = "string", default = "label" },
    keep = { type = "list", help = "further columns, for the group of ft.split and the functions of ft.filter and ft.map" },
    map = { type = "list", help = "{ {from, to}, ... }: renames labels and drops the others" },
@@ -85,8 +86,8 @@ function step.run(ctx, _, params)
          reject(path, line, message, raw)
       end)
    end
-   local out = { task = task.name, splits = {}, rejected_rows = rejected, text = params.text, label = params.label,
-      map = params.map }
+   local out = { task = task.name, splits = {}, rejected_rows = rejected, text = params.text, pair = params.pair,
+      label = params.label, map = params.map }
    local at = places(params)
    if at.from then
       out.splits.all = read(at.from)

@@ -1,4 +1,4 @@
---- One label for each row.
+--- One label for each row: a text, or a pair of texts.
 
 local data = require "ftpipe.core.data"
 local nn = require "ftpipe.nn"
@@ -9,7 +9,7 @@ local metric = require "ftpipe.metric.classification"
 local stats = require "ftpipe.stats"
 
 local task = { name = "classification", head = "classification", metric = "accuracy", metrics = { "accuracy", "f1", "mcc" },
-   headline = { "accuracy", "f1" }, columns = { "texts", "labels", "lines" },
+   headline = { "accuracy", "f1" }, columns = { "texts", "pairs", "labels", "lines" },
    fields = { "rows", "accuracy", "f1", "mcc", "loss", "confusion", "per_class" } }
 
 -- ==== Rows ====
@@ -65,14 +65,22 @@ local function ids_of(rows, ids)
    return labels
 end
 
+-- What tells rows apart.
+local function keys_of(rows)
+   if not rows.pairs then return rows.texts end
+   local keys = {}
+   for i, text in ipairs(rows.texts) do keys[i] = text .. "\n\n" .. rows.pairs[i] end
+   return keys
+end
+
 local function encode(name, rows, ids, with, max_length)
    local labels = ids_of(rows, ids)
-   local tokens, full = with.tokenizer:encode_all(rows.texts, nil, { max_length = max_length })
+   local tokens, full = with.tokenizer:encode_all(rows.texts, rows.pairs, { max_length = max_length })
    if not tokens then failure.raise("data", ("%s: %s"):format(rows.file, full)) end
    local cut = 0
    for _, n in ipairs(full) do if n > max_length then cut = cut + 1 end end
    return { name = name, n = #rows.texts, tokens = tokens, labels = labels, gold = labels, texts = rows.texts,
-      keys = rows.texts, lines = rows.lines, file = rows.file, full = full, truncated = cut / #rows.texts }
+      pairs = rows.pairs, keys = keys_of(rows), lines = rows.lines, file = rows.file, full = full, truncated = cut / #rows.texts }
 end
 
 function task.encode(splits, with, params)
@@ -90,7 +98,7 @@ function task.encode(splits, with, params)
 end
 
 function task.reading(tokens)
-   return { text = tokens.rows.text, label = tokens.rows.label, joiner = "\n", map = tokens.rows.map }
+   return { text = tokens.rows.text, pair = tokens.rows.pair, label = tokens.rows.label, joiner = "\n", map = tokens.rows.map }
 end
 
 -- ==== Training and scores ====
@@ -146,14 +154,17 @@ end
 
 -- ==== Results ====
 
---- predictions.csv: row, text, gold, predicted, probability.
+--- predictions.csv: row, text (and pair), gold, predicted, probability.
 function task.save(dir, tokens, split, predicted)
    local labels = tokens.labels
-   local w = failure.try("system", data.create(dir .. "/predictions.csv", "csv",
-      { "row", "text", "gold", "predicted", "probability" }))
+   local names = { "row", "text", "gold", "predicted", "probability" }
+   if split.pairs then table.insert(names, 3, "pair") end
+   local w = failure.try("system", data.create(dir .. "/predictions.csv", "csv", names))
    for i = 1, split.n do
       local k = predicted.predicted[i]
-      failure.try("system", w:row(i, split.texts[i], labels[split.labels[i]], labels[k], predicted.probabilities[i][k]))
+      local cells = { i, split.texts[i], labels[split.labels[i]], labels[k], predicted.probabilities[i][k] }
+      if split.pairs then table.insert(cells, 3, split.pairs[i]) end
+      failure.try("system", w:row(table.unpack(cells)))
    end
    failure.try("system", w:commit())
 end

@@ -1,0 +1,65 @@
+#!/bin/sh
+# tests/cli/test_pairs.sh - labels of pairs of texts, and weights of labels, through the command line.
+set -u
+export GOMP_SPINCOUNT=5000
+
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$FTPIPE" lua tests/demo/make.lua "$work" 60 || exit 1
+"$FTPIPE" lua tests/demo/pairs.lua "$work/pairs.csv" || exit 1
+
+# check NAME COMMAND...: it succeeds
+check() {
+    name=$1
+    shift
+    if "$@" > "$work/said" 2>&1; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAILED $name:"; cat "$work/said"; fi
+}
+refused() {   # refused NAME PHRASE COMMAND...: a usage or data error that says the phrase
+    name=$1 phrase=$2
+    shift 2
+    "$@" > "$work/said" 2>&1
+    if [ $? -eq 2 ] && grep -qF -- "$phrase" "$work/said"; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAILED $name:"; cat "$work/said"; fi
+}
+run() {
+    "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/pairs.csv" --set text=premise \
+        --set head_epochs=1 --set lr=3e-3 "$@"
+}
+predict() { "$FTPIPE" predict "$work/run" --quiet "$@"; }
+
+# ---- pairs ----
+
+check "a run over pairs" run --set pair=hypothesis --set epochs=12 --out "$work/run"
+check "one text alone does not tell" run --set epochs=3 --out "$work/alone"
+check "both do" "$FTPIPE" lua tests/cli/beats.lua "$work/run/metrics.json" "$work/alone/metrics.json" accuracy 0.3
+check "predictions have both texts" grep -q '^row,text,pair,gold,predicted,probability' "$work/run/predictions.csv"
+check "one pair" sh -c "'$FTPIPE' predict '$work/run' --json 'the lamp is superb.' --pair 'my lamp was flimsy.' | grep -q '\"label\":\"other\"'"
+check "a table" predict --input "$work/pairs.csv" --output "$work/out.csv"
+check "keeps both" grep -q '^premise,hypothesis,label,score,predicted_label,predicted_score,prob_other,prob_same' "$work/out.csv"
+printf '{"premise":"the lamp is superb.","hypothesis":"my lamp was superb."}\n' > "$work/in.jsonl"
+check "JSON Lines" sh -c "'$FTPIPE' predict '$work/run' --quiet --input '$work/in.jsonl' | grep -q '\"label\":\"same\"'"
+refused "no second text" "labels pairs of texts" predict "the lamp is superb."
+refused "a second text for two" "--pair TEXT goes with one text" predict a b --pair c
+refused "no column of second texts" "hypothesis" sh -c "printf '{\"premise\":\"x\"}\n' | '$FTPIPE' predict '$work/run' --quiet --input -"
+refused "lines of text" "have no second text" sh -c "echo x | '$FTPIPE' predict '$work/run' --quiet --input -"
+printf 'premise,hypothesis,label\na,b,same\na,,same\n' > "$work/bad.csv"
+refused "a row without second text" "bad.csv:3: the second text is empty" "$FTPIPE" run pipelines/sentiment.lua --quiet \
+    --set model="$work/encoder" --set data="$work/bad.csv" --set text=premise --set pair=hypothesis --out "$work/bad"
+
+# ---- weights ----
+
+label() {
+    "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/reviews.csv" --set head_epochs=1 \
+        --set epochs=3 --set lr=1e-3 "$@"
+}
+check "without weights" label --out "$work/plain"
+check "with weights of 1" label --set class_weights=pos:1,neg:1 --out "$work/ones"
+check "the same bits" cmp "$work/plain/model/model.safetensors" "$work/ones/model/model.safetensors"
+check "with a weight of 20" label --set class_weights=neg:20 --out "$work/neg"
+check "of the other" label --set class_weights=pos:20 --out "$work/pos"
+check "the heavy label is found more often" "$FTPIPE" lua tests/cli/beats.lua "$work/neg/metrics.json" "$work/pos/metrics.json" neg
+refused "a label that is not there" "there is no label 'poss'; did you mean 'pos'?" label --set class_weights=poss:2 --out "$work/none"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
