@@ -398,7 +398,8 @@ local function export_config(self)
       config.label2id[label] = i - 1
    end
    config.num_labels = nil
-   config.problem_type = self.head_unit.name == "classification" and "single_label_classification" or nil
+   config.problem_type = self.head_unit.name == "classification"
+      and (self.options.task == "regression" and "regression" or "single_label_classification") or nil
    config.torch_dtype = nil
    return config
 end
@@ -451,7 +452,8 @@ function model.load(dir)
    if #labels == 0 then
       error(("%s is an encoder without a tuned head (no classifier); train one with `ftpipe run`"):format(dir), 0)
    end
-   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = own.task or unit.task }, 0)
+   local task = own.task or unit.task or (unit.name == "classification" and #labels == 1 and "regression") or nil
+   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = task }, 0)
    for k, v in pairs(own.settings or {}) do self.settings[k] = v end
    local used = load_encoder(self, source)
    local missing = {}

@@ -92,6 +92,19 @@ function scoring.probabilities(model, tokens, features)
    return out
 end
 
+--- The numbers that a head with one output gives every example, in input order.
+function scoring.values(model, tokens, features)
+   local out = {}
+   scoring.each(model, tokens, features, function(index, all)
+      local values = all:table()
+      for k, i in ipairs(index) do
+         out[i] = values[k]
+         if values[k] ~= values[k] then scoring.fail_numeric(model, i) end
+      end
+   end)
+   return out
+end
+
 --- The metric of a split (higher is better) and its mean loss: two values, as ctx:keep_best takes them.
 ---@param metric? string one of the task's: accuracy, f1 or mcc; exact or f1 of answers
 function scoring.score(model, split, metric, features)

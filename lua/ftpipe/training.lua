@@ -79,6 +79,11 @@ end
 local function label_tensor(split, index)
    if split.targets then return training.targets(split.targets, index) end
    if split.token_labels then return split.tokens:take(split.token_labels, index) end
+   if split.values then
+      local values = {}
+      for k, i in ipairs(index) do values[k] = split.values[i] end
+      return tensor.from(values)
+   end
    if not split.labels then return nil end
    local ids = {}
    for k, i in ipairs(index) do ids[k] = split.labels[i] - 1 end

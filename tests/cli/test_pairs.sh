@@ -1,5 +1,5 @@
 #!/bin/sh
-# tests/cli/test_pairs.sh - labels of pairs of texts, and weights of labels, through the command line.
+# tests/cli/test_pairs.sh - labels and numbers of pairs of texts, and weights of labels, through the command line.
 set -u
 export GOMP_SPINCOUNT=5000
 
@@ -47,6 +47,20 @@ refused "lines of text" "have no second text" sh -c "echo x | '$FTPIPE' predict 
 printf 'premise,hypothesis,label\na,b,same\na,,same\n' > "$work/bad.csv"
 refused "a row without second text" "bad.csv:3: the second text is empty" "$FTPIPE" run pipelines/sentiment.lua --quiet \
     --set model="$work/encoder" --set data="$work/bad.csv" --set text=premise --set pair=hypothesis --out "$work/bad"
+
+# ---- numbers ----
+
+number() {
+    "$FTPIPE" run pipelines/similarity.lua --quiet --set model="$work/encoder" --set text=premise --set pair=hypothesis --set lr=3e-3 \
+        --set head_epochs=1 --set epochs=12 "$@"
+}
+check "numbers of pairs" number --set data="$work/pairs.csv" --set control=true --out "$work/number"
+check "are learnt" "$FTPIPE" lua tests/real/at_least.lua "$work/number/metrics.json" pearson 0.95
+check "config.json says so" grep -q '"id2label":{"0":"score"}.*"problem_type":"regression"' "$work/number/model/config.json"
+check "one number" sh -c "'$FTPIPE' predict '$work/number' --json 'the lamp is superb.' --pair 'my lamp was flimsy.' | grep -q '\"score\":-0\.'"
+check "a column of numbers" sh -c "'$FTPIPE' predict '$work/number' --quiet --input '$work/pairs.csv' | grep -q '^premise,hypothesis,label,score,predicted_score'"
+sed '3s/,[-0-9.]*$/,many/' "$work/pairs.csv" > "$work/bad.csv"
+refused "a label that is no number" "bad.csv:3: the label 'many' is no number" number --set data="$work/bad.csv" --out "$work/bad"
 
 # ---- weights ----
 

@@ -90,6 +90,7 @@ local function table_of(predictor, texts, all)
       longest = math.max(longest, utf8.len(label) or #label)
    end
    local function line(label, score, text)
+      if predictor.numbers then return ("%8s  %s\n"):format(score, text) end
       return label .. (" "):rep(longest - (utf8.len(label) or #label)) .. "  " .. score .. "  " .. text .. "\n"
    end
    local out = { line("label", "score", "text") }
@@ -151,7 +152,8 @@ function predict.run(opts, positional)
       failure.raise("usage", ("%s finds no entities: its head is '%s'"):format(positional[1], model.head_unit.name),
          "--as and these formats go with models that do")
    end
-   local predictor = require("ftpipe.predict").open(model)
+   local kind = model.options.task == "regression" and "ftpipe.predict_values" or "ftpipe.predict"
+   local predictor = require(kind).open(model)
    if opts.input and opts.pair then predictor.pair = list(opts.pair) end
    if opts.input then predict_file(predictor, opts)
    else predict_texts(predictor, table.move(positional, 2, #positional, 1, {}), opts) end

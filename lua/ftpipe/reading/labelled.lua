@@ -59,7 +59,8 @@ end
 ---@param path string
 ---@param params table
 ---@param bad fun(line: integer, message: string, raw: string) told of rows that cannot be read
-function labelled.read(path, params, bad)
+---@param problem_of nil|fun(label: string): string? what is wrong with a label
+function labelled.read(path, params, bad, problem_of)
    local columns, map = columns_of(params), mapping(params.map)
    local reader = failure.try("data", open(path, params, columns))
    local rows = { texts = {}, labels = {}, lines = {}, file = path, unmapped = 0 }
@@ -78,6 +79,8 @@ function labelled.read(path, params, bad)
          bad(values[2], values[1], values[3])
       else
          local text, label, pair = parts_of(values, n, n_pair, "\n")
+         local problem = text and problem_of and problem_of(label)
+         if problem then text, label = nil, problem end
          if not text then
             bad(line, ("%s:%d: %s"):format(path, line, label), "")
          elseif map and not map[label] then
@@ -96,6 +99,14 @@ function labelled.read(path, params, bad)
          and (": none of its %d labels is in map"):format(rows.unmapped) or ""))
    end
    return rows
+end
+
+--- What tells rows apart: their text, with the second one where there is one.
+function labelled.keys(rows)
+   if not rows.pairs then return rows.texts end
+   local keys = {}
+   for i, text in ipairs(rows.texts) do keys[i] = text .. "\n\n" .. rows.pairs[i] end
+   return keys
 end
 
 --- How many rows a file has, nil where it cannot be opened.

@@ -65,14 +65,6 @@ local function ids_of(rows, ids)
    return labels
 end
 
--- What tells rows apart.
-local function keys_of(rows)
-   if not rows.pairs then return rows.texts end
-   local keys = {}
-   for i, text in ipairs(rows.texts) do keys[i] = text .. "\n\n" .. rows.pairs[i] end
-   return keys
-end
-
 local function encode(name, rows, ids, with, max_length)
    local labels = ids_of(rows, ids)
    local tokens, full = with.tokenizer:encode_all(rows.texts, rows.pairs, { max_length = max_length })
@@ -80,7 +72,8 @@ local function encode(name, rows, ids, with, max_length)
    local cut = 0
    for _, n in ipairs(full) do if n > max_length then cut = cut + 1 end end
    return { name = name, n = #rows.texts, tokens = tokens, labels = labels, gold = labels, texts = rows.texts,
-      pairs = rows.pairs, keys = keys_of(rows), lines = rows.lines, file = rows.file, full = full, truncated = cut / #rows.texts }
+      pairs = rows.pairs, keys = labelled.keys(rows),
+      lines = rows.lines, file = rows.file, full = full, truncated = cut / #rows.texts }
 end
 
 function task.encode(splits, with, params)

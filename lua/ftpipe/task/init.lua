@@ -19,13 +19,14 @@
 -- data is { train, valid, test, task, labels, max_length, facts, leaked, rows }; a split is { name, n (examples), tokens,
 -- gold (one element for each row), keys (texts that tell rows apart), full (tokens of each row), file } and either
 -- labels (ids from 1), token_labels (an i32 tensor with a label for every token, -100 for none) or targets ({ width, flat }
--- numbers from 0). Where losses are not divided by rows, split.weights says what each example counts instead (its words).
+-- numbers from 0), or values (numbers). Where losses are not divided by rows, split.weights says what each example counts
+-- instead (its words).
 
 local sys = require "ftpipe.core.sys"
 
 local tasks = {}
 
-tasks.names = { "classification", "question_answering", "named_entities" }
+tasks.names = { "classification", "question_answering", "named_entities", "regression" }
 
 --- A task by name.
 ---@param name string
