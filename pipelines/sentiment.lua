@@ -8,7 +8,8 @@ local ft = require "ftpipe"
 
 local p = ft.params {
    model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
-   data         = { type = "path", help = "CSV, TSV or JSONL, split 80/10/10; nothing said: builtin:reviews" },
+   data         = { type = "path",
+                    help = "CSV, TSV, JSONL, \"*.csv\" or a folder by label, split 80/10/10; nothing said: builtin:reviews" },
    train        = { type = "path", help = "or one file for each split" },
    valid        = { type = "path" },
    test         = { type = "path" },
@@ -16,6 +17,8 @@ local p = ft.params {
    pair         = { type = "list", help = "columns of a second text (inference, paraphrases)" },
    label        = { default = "label", help = "column; names or numbers" },
    map          = { type = "map", help = "rename or drop labels: 1:neg,2:neg,4:pos,5:pos" },
+   delimiter    = { type = "string", help = "between columns of CSV where it is no comma: \";\", \"|\", tab" },
+   encoding     = { type = "string", help = "of the files where it is not UTF-8: latin-1, utf-16" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for these labels" },
    class_weights = { type = "string", help = "balanced, or label:weight,label:weight" },
@@ -34,7 +37,8 @@ local p = ft.params {
 if not (p.data or p.train) then p.data = "builtin:reviews" end
 
 local rows    = ft.read         { from = p.data, train = p.train, valid = p.valid, test = p.test,
-                                  text = p.text, pair = p.pair, label = p.label, map = p.map, bad = p.bad }
+                                  text = p.text, pair = p.pair, label = p.label, map = p.map, bad = p.bad,
+                                  delimiter = p.delimiter, encoding = p.encoding }
 local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
 local encoder = ft.pretrained   { from = p.model }
 local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length }

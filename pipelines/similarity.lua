@@ -14,6 +14,8 @@ local p = ft.params {
    text         = { default = { "text" }, help = "columns, joined by a line break" },
    pair         = { type = "list", help = "columns of the second text" },
    label        = { default = "score", help = "column of the number" },
+   delimiter    = { type = "string", help = "between columns of CSV where it is no comma: \";\", \"|\", tab" },
+   encoding     = { type = "string", help = "of the files where it is not UTF-8: latin-1, utf-16" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for numbers" },
    pool         = { default = "auto", choices = { "auto", "pooler", "cls", "mean" },
@@ -31,7 +33,8 @@ local p = ft.params {
 
 local task    = "regression"
 local rows    = ft.read         { task = task, from = p.data, train = p.train, valid = p.valid, test = p.test,
-                                  text = p.text, pair = p.pair, label = p.label, bad = p.bad }
+                                  text = p.text, pair = p.pair, label = p.label, bad = p.bad,
+                                  delimiter = p.delimiter, encoding = p.encoding }
 local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
 local encoder = ft.pretrained   { from = p.model }
 local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length }

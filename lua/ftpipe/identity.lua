@@ -9,6 +9,7 @@ local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local failure = require "ftpipe.failure"
 local heads = require "ftpipe.head"
+local reading = require "ftpipe.reading.files"
 local tokens_of = require "ftpipe.tokens_of"
 
 local identity = {}
@@ -150,6 +151,15 @@ local function file_value(text, files)
       -- the name's ending decides how a file is read
       if f.path == text then return { ["$file"] = f.digest or "missing", ending = text:match "%.([%w]+)$" } end
    end
+   if text:find "[*?]" then      -- a pattern: its files in their order, by content
+      local known, some = {}, json.array {}
+      for _, f in ipairs(files) do known[f.path] = f end
+      for i, path in ipairs(reading.expand(text)) do
+         local f = known[path]
+         some[i] = { digest = f and f.digest or "missing", ending = path:match "%.([%w]+)$" }
+      end
+      if #some > 0 then return { ["$files"] = some } end
+   end
    local inside = {}
    for _, f in ipairs(files) do
       local name = relative(text, f.path)
@@ -170,7 +180,11 @@ end
 local function unnamed(params, files)
    local out, named = json.array {}, {}
    for _, value in pairs(params) do
-      for _, text in ipairs(type(value) == "table" and value or { value }) do named[text] = true end
+      for _, text in ipairs(type(value) == "table" and value or { value }) do
+         named[text] = true
+         local several = type(text) == "string" and text:find "[*?]" and reading.expand(text) or {}
+         for _, path in ipairs(several) do named[path] = true end
+      end
    end
    for _, f in ipairs(files) do
       local inside = false

@@ -10,6 +10,7 @@ local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
 local line_file = require "ftpipe.line_file"
 
 local predict = {}
@@ -288,6 +289,16 @@ local function keys_of(object)
    return keys
 end
 
+-- The same with dotted paths into objects, for the nearest one.
+local function paths_of(object, before, out)
+   for _, key in ipairs(keys_of(object)) do
+      local name = before .. tostring(key)
+      out[#out + 1] = name
+      if type(object[key]) == "table" and #object[key] == 0 and #out < 1000 then paths_of(object[key], name .. ".", out) end
+   end
+   return out
+end
+
 -- A JSON value as the text of a cell; null is false.
 local function cell_text(value)
    if value == json.null then return false end
@@ -301,7 +312,7 @@ local function object_text(self, columns, object, where)
       local value = at_path(object, column)
       if value == nil then
          local keys = keys_of(object)
-         local near = sys.nearest(column, keys)
+         local near = sys.nearest(column, paths_of(object, "", {}))
          fail(("%s: no column '%s'; %s"):format(where, column, near and ("did you mean '%s'?"):format(near)
             or #keys > 0 and "there: " .. table.concat(keys, ", ") or "the object is empty"), TEXT_HINT)
       end
@@ -374,7 +385,7 @@ end
 
 -- One JSON array of objects, read at once.
 local function json_source(self, path, name, opts)
-   local text = try("data", fs.read(path == "-" and "/dev/stdin" or path))
+   local text = files.text(path, opts.encoding)
    local list, message = json.decode(text)
    if list == nil then fail(("%s: %s"):format(name, message)) end
    if type(list) ~= "table" or (#list == 0 and next(list) ~= nil) then fail(name .. ": expected an array of objects") end
@@ -414,13 +425,10 @@ local function sniffed_source(self, reader, name, opts)
    return source
 end
 
---- Rows of a file ("-": standard input).
----@param self ftpipe.predictor
----@param path string
----@param opts { format: string?, text: string[]? }
-local function open_source(self, path, opts)
+local function open_file(self, path, opts)
    local function open(format)
-      return try("usage", data.open(path, { format = format, columns = opts.text or self.text }))
+      return try("usage", data.open(path, { format = format, columns = opts.text or self.text,
+         delimiter = opts.delimiter, quote = opts.quote, encoding = opts.encoding }))
    end
    local name = path == "-" and "standard input" or path
    if path == "-" and not opts.format then return sniffed_source(self, open "lines", name, opts) end
@@ -437,6 +445,57 @@ local function open_source(self, path, opts)
    return tabular_source(self, open(format), name, opts)
 end
 
+-- The texts of a folder, a file each.
+local function folder_source(self, path, list, opts)
+   local i = 0
+   if self.pair then failure.raise("usage", path .. ": texts in a folder have no second text", "give CSV, TSV or JSON Lines") end
+   return {
+      format = "csv", columns = { "file", "text" },
+      next = function()
+         i = i + 1
+         if not list[i] then return nil end
+         local text = files.text(list[i], opts.encoding):gsub("%s+$", "")
+         return { text = text, cells = { list[i], text } }
+      end,
+      cells = function(row) return row.cells end,
+      object = function(row) return begin_object({ "file", "text" }, row.cells) end,
+   }
+end
+
+-- Several files one after the other, as one; they must have the same columns.
+local function several_sources(self, list, opts)
+   local i, source = 1, open_file(self, list[1], opts)
+   local all = { format = source.format, columns = source.columns }
+   local names = table.concat(source.columns, ", ")
+   function all.next()
+      while true do
+         local row = source.next()
+         if row then return row end
+         i = i + 1
+         if not list[i] then return nil end
+         source = open_file(self, list[i], opts)
+         if source.format ~= all.format or table.concat(source.columns, ", ") ~= names then
+            fail(("%s has the columns %s, where %s has %s"):format(list[i], table.concat(source.columns, ", "), list[1], names))
+         end
+      end
+   end
+   function all.cells(row) return source.cells(row) end
+   function all.object(row) return source.object(row) end
+   return all
+end
+
+--- Rows of a file ("-": standard input), of the files of a pattern, or of a folder of texts.
+---@param self ftpipe.predictor
+---@param path string
+---@param opts { format: string?, text: string[]?, delimiter: string?, quote: string?, encoding: string? }
+local function open_source(self, path, opts)
+   local texts = files.texts(path)
+   if texts then return folder_source(self, path, texts, opts) end
+   local list = files.some(path)
+   if #list == 1 then return open_file(self, list[1], opts) end
+   return several_sources(self, list, opts)
+end
+
 -- ==== Streaming ====
 
 ---@class ftpipe.predict_options
@@ -445,6 +504,7 @@ end
 ---@field json boolean?     JSON Lines, whatever the input
 ---@field format string?    of the input: csv, tsv, jsonl, json, lines
 ---@field text string[]?    columns that hold the text
+---@field delimiter string?, quote string?, encoding string? of the input, as for ft.read
 ---@field batch_rows integer? rows of a window
 ---@field source table?     rows that were opened already
 ---@field sink nil|fun(path: string?): table where rows go, instead of a table or JSON Lines: { row, commit, abandon }

@@ -221,10 +221,9 @@ end
 local annotated = { conll = true, doccano = true, labelstudio = true, prodigy = true }
 
 -- Rows of a file in a format of annotations, whose annotations are not looked at.
-local function annotated_source(self, path, format, text)
-   local rows = reading.read(path, { format = format, text = text, answers = false, raw = true }, function(_, message)
-      failure.raise("data", message)
-   end)
+local function annotated_source(self, path, format, text, encoding)
+   local rows = reading.read(path, { format = format, text = text, encoding = encoding, answers = false, raw = true },
+      function(_, message) failure.raise("data", message) end)
    local i = 0
    for k, style in ipairs(rows.styles) do
       if style ~= "spaced" then rows.words[k] = tagging.split(rows.texts[k], self.style) end      -- no words of its own
@@ -255,7 +254,7 @@ function predictor:stream(opts)
    for k, v in pairs(opts) do own[k] = v end
    local format = opts.format or (extension(opts.input) == "conll" and "conll") or nil
    if annotated[format] then
-      own.source = annotated_source(self, opts.input, format, opts.text and opts.text[1])
+      own.source = annotated_source(self, opts.input, format, opts.text and opts.text[1], opts.encoding)
    end
    local named = extension(opts.output)
    local as = opts.as or (named == "conll" and "conll") or (named == "txt" and "text")

@@ -124,7 +124,7 @@ end
 function answerer:stream(opts)
    local squad = opts.output ~= nil and opts.output:lower():find "%.json$" ~= nil
    local file <close> = line_file.open(opts.output)
-   local rows = questions.read(opts.input, { format = opts.format, answers = false, raw = true })
+   local rows = questions.read(opts.input, { format = opts.format, encoding = opts.encoding, answers = false, raw = true })
    if opts.progress then opts.progress:stage("predict", rows.n, "questions", 0) end
    for first = 1, rows.n, predict.WINDOW do
       local last = math.min(first + predict.WINDOW - 1, rows.n)

@@ -6,6 +6,7 @@
 local fs = require "ftpipe.core.fs"
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
 
 local source = {}
 
@@ -48,8 +49,8 @@ end
 
 local extensions = { "csv", "tsv", "jsonl", "json", "conll", "txt" }
 
---- The files of a data set: a folder that holds train.csv (or .tsv, .jsonl, .json, .txt), valid and test the same.
--- Nil where the path is no folder.
+--- The files of a data set: a folder that holds train.csv (or .tsv, .jsonl, .json, .txt) or the folder train with texts by
+-- label, and valid and test the same. Nil where the path is no folder, or itself one of texts by label.
 ---@param path string
 ---@return table<string, string>|nil
 function source.splits(path)
@@ -60,9 +61,13 @@ function source.splits(path)
          local file = ("%s/%s.%s"):format(path, split, extension)
          if not out[split] and fs.stat(file) == "file" then out[split] = file end
       end
+      local folder = ("%s/%s"):format(path, split)
+      if not out[split] and files.labels(folder) then out[split] = folder end
    end
+   if not out.train and files.labels(path) then return nil end
    if not out.train then
-      failure.raise("usage", ("%s is a folder without train.csv (or .tsv, .jsonl, .json, .txt)"):format(path))
+      failure.raise("usage", ("%s is a folder without train.csv (or .tsv, .jsonl, .json, .txt), and without texts by label "
+         .. "(pos/*.txt, neg/*.txt)"):format(path))
    end
    return out
 end

@@ -92,4 +92,7 @@ ft_status ft_reader_object(ft_reader *r, size_t len, size_t used, ft_err *e);
 const ft_cell *ft_reader_path(ft_reader *r, const char *path);
 void ft_reader_drop_object(ft_reader *r);
 
+/* read_value.c: the dotted paths below the current object's members, at most 1,000, for messages. Finishes the fields. */
+ft_status ft_reader_paths(const ft_reader *r, ft_fields *paths, ft_err *e);
+
 #endif

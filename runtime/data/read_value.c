@@ -159,3 +159,36 @@ const ft_cell *ft_reader_path(ft_reader *r, const char *path)
     if (v && make_cell(r, v, &cell, NULL)) r->out_of_memory = 1;
     return cell;
 }
+
+enum { MAX_PATHS = 1000, MAX_DEPTH = 5 };
+
+/* Add what lies below the member whose path is the n bytes of `prefix`. */
+static ft_status add_paths(ft_fields *paths, const json_t *object, const char *prefix, size_t n, int depth, ft_err *e)
+{
+    char path[256];
+    ft_status s = FT_OK;
+
+    for (void *it = json_object_iter((json_t *)(uintptr_t)object); !s && it && paths->stored < MAX_PATHS;
+         it = json_object_iter_next((json_t *)(uintptr_t)object, it)) {
+        const char *key = json_object_iter_key(it);
+        const json_t *v = json_object_iter_value(it);
+        const size_t len = n + strlen(key);
+        if (len + 2 > sizeof path) continue;
+        memcpy(path, prefix, n);
+        memcpy(path + n, key, len - n);
+        path[len] = '\0';
+        if (n) s = ft_buf_add(&paths->text, path, len, e);
+        if (n && !s) s = ft_fields_end(paths, FT_CELL_STRING, e);
+        if (s || depth == MAX_DEPTH || !json_is_object(v)) continue;
+        path[len] = '.';
+        s = add_paths(paths, v, path, len + 1, depth + 1, e);
+    }
+    return s;
+}
+
+ft_status ft_reader_paths(const ft_reader *r, ft_fields *paths, ft_err *e)
+{
+    const ft_status s = r->json ? add_paths(paths, r->json, "", 0, 1, e) : FT_OK;
+    ft_fields_finish(paths);
+    return s;
+}

@@ -89,10 +89,11 @@ static ft_status choose_marks(ft_reader *r, const ft_reader_opts *o, ft_err *e)
     r->delimiter = tsv ? '\t' : ',';
     r->quote = '"';
     r->quoting = tsv ? FT_QUOTE_IF_CLOSED : FT_QUOTE_STRICT;
-    if (o->delimiter) {
-        if (!is_mark(o->delimiter))
-            return ft_fail(e, FT_EUSAGE, "delimiter must be one ASCII character, not \"%s\"", o->delimiter);
-        r->delimiter = o->delimiter[0];
+    if (!is_auto(o->delimiter)) {
+        const char *mark = !strcmp(o->delimiter, "tab") ? "\t" : o->delimiter;
+        if (!is_mark(mark))
+            return ft_fail(e, FT_EUSAGE, "delimiter must be one ASCII character or tab, not \"%s\"", mark);
+        r->delimiter = mark[0];
     }
     if (!is_auto(o->quote)) {
         const int none = !strcmp(o->quote, "none");
@@ -162,6 +163,9 @@ ft_status ft_reader_check_text(ft_reader *r, size_t raw, size_t used, ft_err *e)
     const char *lf = memrchr(p, '\n', at);
     const size_t column = lf ? at - (size_t)(lf - p) : r->src.column + at + 1;
     if (p[at] == '\0') return ft_reader_reject(r, raw, used, line, e, "a NUL byte at byte %zu of the line", column);
+    if (r->src.charset != FT_CHARSET_UTF8)
+        return ft_reader_reject(r, raw, used, line, e,
+                                "not UTF-16: half of a character after %zu bytes (as UTF-8) of the line", column - 1);
     return ft_reader_reject(r, raw, used, line, e, "not UTF-8: byte 0x%02X at byte %zu of the line",
                             (unsigned char)p[at], column);
 }
@@ -287,17 +291,39 @@ const ft_cell *ft_row_get(const ft_row *row, const char *name)
     return ft_reader_path(row->reader, name);
 }
 
+/* The name nearest to a missing one, "" if none is near: in JSON also a path into objects. */
+static ft_status nearest_column(const ft_row *row, const char *name, char *near, size_t size, ft_err *e)
+{
+    ft_fields paths = { .keep = SIZE_MAX };
+    const char **names = NULL;
+    size_t n = 0;
+
+    ft_status s = ft_reader_paths(row->reader, &paths, e);
+    if (s) goto out;
+    names = ft_malloc((row->n + paths.stored + 1) * sizeof *names);
+    if (!names) {
+        s = ft_fail_mem(e, (row->n + paths.stored + 1) * sizeof *names);
+        goto out;
+    }
+    for (size_t i = 0; i < row->n; i++) names[n++] = row->names[i].ptr;
+    for (size_t i = 0; i < paths.stored; i++) names[n++] = paths.cell[i].ptr;
+    const char *found = ft_nearest(name, names, n);
+    snprintf(near, size, "%s", found ? found : "");
+out:
+    ft_free(names);
+    ft_fields_free(&paths);
+    return s;
+}
+
 static ft_status no_column(const ft_row *row, const char *name, ft_err *e)
 {
-    const char **names = ft_malloc((row->n + 1) * sizeof *names);
-    const char *file = row->reader->src.name, *near;
+    const char *file = row->reader->src.name;
+    char near[256];
 
-    if (!names) return ft_fail_mem(e, (row->n + 1) * sizeof *names);
-    for (size_t i = 0; i < row->n; i++) names[i] = row->names[i].ptr;
-    near = ft_nearest(name, names, row->n);
-    ft_free(names);
+    const ft_status s = nearest_column(row, name, near, sizeof near, e);
+    if (s) return s;
     return ft_fail(e, FT_EDATA, "%s:%lld: there is no column \"%s\"%s%s%s", file, (long long)row->line, name,
-                   near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+                   *near ? " (did you mean \"" : "", near, *near ? "\"?)" : "");
 }
 
 ft_status ft_row_need(const ft_row *row, const char *name, const ft_cell **cell, ft_err *e)

@@ -57,7 +57,7 @@ typedef struct ft_row {
     int64_t line;                 /* 1-based physical line on which the record begins */
     size_t n;                     /* number of cells */
     const ft_cell *names, *cells; /* n each; in JSON the names are the object's keys in their order */
-    const char *raw;              /* the record's bytes in the file, without its line end */
+    const char *raw;              /* the record's bytes (as UTF-8), without its line end */
     size_t raw_len;
     ft_reader *reader; /* for ft_row_get */
 } ft_row;
@@ -65,10 +65,10 @@ typedef struct ft_row {
 /* NULL and 0 everywhere is the default. Strings are borrowed for the call of ft_reader_open only. */
 typedef struct ft_reader_opts {
     const char *format;         /* "auto", "csv", "tsv", "jsonl", "json", "lines" */
-    const char *delimiter;      /* one ASCII byte; csv and tsv */
+    const char *delimiter;      /* "auto", one ASCII byte or "tab"; csv and tsv */
     const char *quote;          /* "auto", "none", or one ASCII byte that quotes as in csv; csv and tsv */
     const char *header;         /* "auto", "yes", "no"; csv and tsv */
-    const char *encoding;       /* "utf-8", with or without a byte order mark */
+    const char *encoding;       /* see ft_charset_find; NULL and "auto": UTF-16 where its mark is, else UTF-8 */
     const char *const *columns; /* the columns the caller will ask for, for header = "auto" */
     size_t n_columns;
     size_t max_record; /* largest record in bytes; 0 is 64 MiB */
@@ -84,7 +84,7 @@ typedef struct ft_bad_row {
 
 /* Open a file, or standard input for "-", and read its header. o may be NULL.
  * FT_EIO: cannot be opened. FT_EUSAGE: unknown option, or no format known for that name. FT_EDATA: no header or a
- * bad one, UTF-16. The caller owns *out and ends it with ft_reader_close. */
+ * bad one, another encoding than asked for. The caller owns *out and ends it with ft_reader_close. */
 ft_status ft_reader_open(ft_reader **out, const char *path, const ft_reader_opts *o, ft_err *e);
 
 /* The next record in *row, NULL at the end. FT_EDATA: the record is bad, the message begins with file and line, and

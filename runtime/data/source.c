@@ -1,7 +1,7 @@
 /* runtime/data/source.c - buffered reading for the row readers.
  *
- * Parsers see UTF-8 only, and all bytes enter the window in fill(): another
- * encoding is a name in the table below and a conversion there.
+ * Parsers see UTF-8 only, and all bytes enter the window in fill(). UTF-8 is read into the window itself and checked record
+ * by record; other encodings go through a buffer of raw bytes, as do the first ones, which tell the encoding.
  */
 #include "data/source.h"
 
@@ -9,23 +9,11 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 #include "core/mem.h"
 
-enum { CHUNK = 256 * 1024 };
-
-/* UTF-8 needs no conversion: the bytes are read into the window itself and checked record by record. */
-static const char *const encodings[] = { "utf-8", "utf8" };
-
-static ft_status check_encoding(const char *name, ft_err *e)
-{
-    if (!name) return FT_OK;
-    for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++)
-        if (!strcasecmp(name, encodings[i])) return FT_OK;
-    return ft_fail(e, FT_EUSAGE, "encoding \"%s\" is not known; use \"utf-8\" and convert the file", name);
-}
+enum { CHUNK = 256 * 1024, RAW = CHUNK / 2 - 2 };
 
 /* ==== The window ==== */
 
@@ -49,18 +37,50 @@ static ft_status make_room(ft_source *s, ft_err *e)
     return FT_OK;
 }
 
-static ft_status fill(ft_source *s, ft_err *e)
+/* One read of up to n bytes; *got is 0 at the end of the file. */
+static ft_status read_some(const ft_source *s, char *to, size_t n, size_t *got, ft_err *e)
 {
-    const ft_status st = make_room(s, e);
-    if (st) return st;
     for (;;) {
-        const ssize_t got = read(s->fd, s->data + s->start + s->n, CHUNK);
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return ft_fail_errno(e, "%s", s->name);
-        s->n += (size_t)got;
-        s->eof = got == 0;
+        const ssize_t k = read(s->fd, to, n);
+        if (k < 0 && errno == EINTR) continue;
+        if (k < 0) return ft_fail_errno(e, "%s", s->name);
+        *got = (size_t)k;
         return FT_OK;
     }
+}
+
+static ft_status fill_decoded(ft_source *s, ft_err *e)
+{
+    size_t got = 0, used;
+    const ft_status st = s->raw_n < RAW ? read_some(s, s->raw + s->raw_n, RAW - s->raw_n, &got, e) : FT_OK;
+
+    if (st) return st;
+    s->eof = got == 0 && s->raw_n < RAW;
+    s->raw_n += got;
+    s->n += ft_charset_decode(s->charset, s->raw, s->raw_n, s->eof, s->data + s->start + s->n, &used);
+    memmove(s->raw, s->raw + used, s->raw_n - used);
+    s->raw_n -= used;
+    return FT_OK;
+}
+
+static ft_status fill(ft_source *s, ft_err *e)
+{
+    size_t got = 0;
+    ft_status st = make_room(s, e);
+
+    if (st) return st;
+    if (s->charset != FT_CHARSET_UTF8) return fill_decoded(s, e);
+    if (s->raw_n) { /* what told the encoding */
+        memcpy(s->data + s->start + s->n, s->raw, s->raw_n);
+        s->n += s->raw_n;
+        s->raw_n = 0;
+        return FT_OK;
+    }
+    st = read_some(s, s->data + s->start + s->n, CHUNK, &got, e);
+    if (st) return st;
+    s->n += got;
+    s->eof = got == 0;
+    return FT_OK;
 }
 
 ft_status ft_source_need(ft_source *s, size_t offset, ft_err *e)
@@ -129,17 +149,20 @@ ft_status ft_source_skip_line(ft_source *s, ft_err *e)
 
 /* ==== Opening ==== */
 
-static ft_status skip_mark(ft_source *s, ft_err *e)
+/* Read the first bytes, and settle the encoding by them and by what was asked for. */
+static ft_status settle(ft_source *s, ft_err *e)
 {
-    const ft_status st = ft_source_need(s, 2, e);
-    if (st) return st;
-    const char *p = ft_source_at(s);
-    if (s->n >= 2 && (!memcmp(p, "\xff\xfe", 2) || !memcmp(p, "\xfe\xff", 2)))
-        return ft_fail(e, FT_EDATA, "%s:1: this is UTF-16; convert it to UTF-8", s->name);
-    if (s->n >= 3 && !memcmp(p, "\xef\xbb\xbf", 3)) {
-        ft_source_take(s, 3, 0);
-        s->column = 0;
+    size_t got = 1, mark;
+
+    while (s->raw_n < 4 && got) {
+        const ft_status st = read_some(s, s->raw + s->raw_n, RAW - s->raw_n, &got, e);
+        if (st) return st;
+        s->raw_n += got;
     }
+    const char *problem = ft_charset_settle(&s->charset, s->raw, s->raw_n, &mark);
+    if (problem) return ft_fail(e, FT_EDATA, "%s:1: %s", s->name, problem);
+    s->raw_n -= mark;
+    memmove(s->raw, s->raw + mark, s->raw_n);
     return FT_OK;
 }
 
@@ -151,16 +174,17 @@ ft_status ft_source_open(ft_source *s, const char *path, const char *encoding, s
     s->fd = -1;
     s->line = 1;
     s->max = max;
-    ft_status st = check_encoding(encoding, e);
+    ft_status st = ft_charset_find(&s->charset, encoding, e);
     if (st) return st;
     s->cap = 2 * (size_t)CHUNK;
     s->name = ft_strdup(is_stdin ? "standard input" : path);
     s->data = ft_malloc(s->cap);
-    if (!s->name || !s->data) {
+    s->raw = ft_malloc(RAW);
+    if (!s->name || !s->data || !s->raw) {
         st = ft_fail_mem(e, s->cap);
     } else {
         s->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-        st = s->fd < 0 ? ft_fail_errno(e, "%s", path) : skip_mark(s, e);
+        st = s->fd < 0 ? ft_fail_errno(e, "%s", path) : settle(s, e);
     }
     if (st) ft_source_close(s);
     return st;
@@ -171,6 +195,7 @@ void ft_source_close(ft_source *s)
     if (s->fd > STDIN_FILENO) close(s->fd);
     ft_free(s->name);
     ft_free(s->data);
+    ft_free(s->raw);
     memset(s, 0, sizeof *s);
     s->fd = -1;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
+#include "data/charset.h"
 
 typedef struct ft_source {
     char *name; /* for messages: the path, or "standard input" */
@@ -21,6 +22,9 @@ typedef struct ft_source {
     int64_t line;  /* 1-based line of the window's first byte */
     size_t column; /* bytes of that line which are before the window */
     int eof;       /* the window reaches to the end of the file */
+    ft_charset charset;
+    char *raw; /* bytes of the file that are still to be decoded: raw[0 .. raw_n) */
+    size_t raw_n;
 } ft_source;
 
 /* One physical line of the window: bytes [from, end), the next one begins at `next`. */
@@ -28,8 +32,8 @@ typedef struct ft_line {
     size_t end, next;
 } ft_line;
 
-/* Open a path ("-" is standard input) for records up to max bytes. A UTF-8 byte order mark is skipped; UTF-16 is
- * FT_EDATA. encoding is NULL or a name from the table in source.c. */
+/* Open a path ("-" is standard input) for records up to max bytes (of UTF-8). A byte order mark is skipped. encoding is
+ * NULL or a name for ft_charset_find. FT_EDATA: the file's mark says another one. */
 ft_status ft_source_open(ft_source *s, const char *path, const char *encoding, size_t max, ft_err *e);
 void ft_source_close(ft_source *s);
 

@@ -2,8 +2,10 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "data/bytes.h"
 #include "data/minhash.h"
 #include "data/reader.h"
+#include "data/source.h"
 #include "data/writer.h"
 #include "script/bind.h"
 #include "script/host.h"
@@ -11,6 +13,7 @@
 
 #define READER "ft.reader"
 #define WRITER "ft.writer"
+#define SOURCE "ft.source"
 
 typedef struct writer_box {
     ft_writer *w;
@@ -49,6 +52,40 @@ static int data_open(lua_State *L)
     if (ft_reader_open(&r, path, &o, &e)) return ft_lua_nil(L, &e);
     b->p = r;
     return 1;
+}
+
+/* Read all of a source, and check that it is text. */
+static ft_status read_all(ft_source *s, ft_err *e)
+{
+    const ft_status st = ft_source_need(s, s->max, e);
+    if (st) return st;
+    if (s->n > s->max) return ft_fail(e, FT_EDATA, "%s is larger than %zu bytes", s->name, s->max);
+    const size_t at = ft_bytes_check(ft_source_at(s), s->n);
+    if (at == s->n) return FT_OK;
+    return ft_fail(e, FT_EDATA, "%s:%lld: not text in its encoding: byte 0x%02X", s->name,
+                   (long long)ft_bytes_lines(ft_source_at(s), at) + 1, (unsigned char)ft_source_at(s)[at]);
+}
+
+/* data.text(path [, encoding]) -> the whole file ("-": standard input) as UTF-8 without its mark, or nil, message */
+static int data_text(lua_State *L)
+{
+    ft_err e;
+    const char *path = luaL_checkstring(L, 1), *encoding = luaL_optstring(L, 2, NULL);
+    ft_source *s = lua_newuserdatauv(L, sizeof *s, 0);
+
+    memset(s, 0, sizeof *s);
+    s->fd = -1;
+    luaL_setmetatable(L, SOURCE);
+    if (ft_source_open(s, path, encoding, (size_t)1 << 30, &e) || read_all(s, &e)) return ft_lua_nil(L, &e);
+    lua_pushlstring(L, ft_source_at(s), s->n);
+    ft_source_close(s);
+    return 1;
+}
+
+static int source_close(lua_State *L)
+{
+    ft_source_close(luaL_checkudata(L, 1, SOURCE));
+    return 0;
 }
 
 static int reader_close(lua_State *L)
@@ -270,15 +307,16 @@ static int data_near_groups(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "open", data_open },
-    { "create", data_create },
-    { "near_groups", data_near_groups },
+    { "open", data_open }, { "text", data_text }, { "create", data_create }, { "near_groups", data_near_groups },
     { NULL, NULL },
 };
+
+static const luaL_Reg no_methods[] = { { NULL, NULL } };
 
 int ft_open_data(lua_State *L)
 {
     ft_lua_class(L, READER, reader_methods, reader_close);
+    ft_lua_class(L, SOURCE, no_methods, source_close);
     ft_lua_class(L, WRITER, writer_methods, writer_gc);
     luaL_newlib(L, functions);
     return 1;

@@ -123,14 +123,6 @@ static void nul_byte_is_refused(void **state)
     csv(BYTES("a,b\nx,\0y\nz,ok\n"), "! :2: a NUL byte at byte 3 of the line\n3: z|ok\n");
 }
 
-static void utf16_is_named(void **state)
-{
-    (void)state;
-    csv(BYTES("\xff\xfe"
-              "a\0,\0"),
-        "open: :1: this is UTF-16; convert it to UTF-8");
-}
-
 static void columns_with_one_name_are_refused(void **state)
 {
     (void)state;
@@ -255,7 +247,6 @@ int main(void)
         cmocka_unit_test(text_after_a_closing_quote_names_both_lines),
         cmocka_unit_test(broken_utf8_names_line_and_byte),
         cmocka_unit_test(nul_byte_is_refused),
-        cmocka_unit_test(utf16_is_named),
         cmocka_unit_test(columns_with_one_name_are_refused),
         cmocka_unit_test(oversized_record_is_refused_and_skipped),
         cmocka_unit_test(long_line_of_a_quoted_record_is_passed_over),

@@ -22,13 +22,14 @@ static void wrong_options_are_named(void **state)
     (void)state;
     usage(".csv", (ft_reader_opts){ .format = "jsnol" },
           "format \"jsnol\" is not known; choose auto, csv, tsv, jsonl, json or lines (did you mean \"jsonl\"?)");
-    usage(".csv", (ft_reader_opts){ .delimiter = "ab" }, "delimiter must be one ASCII character, not \"ab\"");
-    usage(".csv", (ft_reader_opts){ .delimiter = "\n" }, "delimiter must be one ASCII character, not \"\n\"");
+    usage(".csv", (ft_reader_opts){ .delimiter = "ab" }, "delimiter must be one ASCII character or tab, not \"ab\"");
+    usage(".csv", (ft_reader_opts){ .delimiter = "\n" }, "delimiter must be one ASCII character or tab, not \"\n\"");
     usage(".csv", (ft_reader_opts){ .delimiter = "\"" }, "quote and delimiter are both \"\"\"");
     usage(".csv", (ft_reader_opts){ .quote = "" }, "quote must be auto, none or one ASCII character, not \"\"");
     usage(".csv", (ft_reader_opts){ .header = "maybe" }, "header must be auto, yes or no, not \"maybe\"");
-    usage(".csv", (ft_reader_opts){ .encoding = "latin-1" },
-          "encoding \"latin-1\" is not known; use \"utf-8\" and convert the file");
+    usage(".csv", (ft_reader_opts){ .encoding = "latin-2" },
+          "encoding \"latin-2\" is not known; choose auto, utf-8, utf-16, utf-16le, utf-16be or latin-1 (did you mean "
+          "\"latin-1\"?)");
     usage(".xyz", (ft_reader_opts){ 0 },
           ": the name does not tell the format; say format = csv, tsv, jsonl, json or lines");
 }

@@ -3,6 +3,7 @@
 local sys = require "ftpipe.core.sys"
 local duplicates = require "ftpipe.duplicates"
 local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
 local rows_of = require "ftpipe.rows"
 local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
@@ -16,7 +17,9 @@ local ENORMOUS = 20000      -- bytes of one text
 local TRUNCATED = 0.1       -- share of truncated rows that is worth a word
 local TOLD = 3              -- examples of one finding
 
-local function place(rows, i) return ("%s:%s"):format(rows.file, tostring(rows.lines[i] or "?")) end
+local function place(rows, i)
+   return ("%s:%s"):format(rows.files and rows.files[i] or rows.file, tostring(rows.lines[i] or "?"))
+end
 
 -- The first few of a list, and how many more there are.
 local function some(list, text_of)
@@ -33,11 +36,12 @@ local function header_of(path)
    return (text:match "^\xef?\xbb?\xbf?([^\r\n]*)") or ""
 end
 
-local separators = { { ";", "semicolons" }, { "\t", "tabs" }, { "|", "vertical bars" } }
+local separators = { { ";", 'semicolons: say delimiter = ";"' }, { "\t", 'tabs: say delimiter = "tab"' },
+   { "|", 'vertical bars: say delimiter = "|"' } }
 
 -- A header that has the wanted columns when it is cut at another sign.
 local function other_separator(path, wanted)
-   local header = header_of(path)
+   local header = header_of(files.expand(path)[1] or path)
    for _, s in ipairs(separators) do
       local names = {}
       for name in (header .. s[1]):gmatch("(.-)%" .. s[1]) do names[name:gsub('^"(.*)"$', "%1")] = true end
@@ -50,7 +54,7 @@ local bad_kinds = { { "UTF%-8", "encoding" }, { "NUL", "encoding" }, { "text is 
 
 local function read_file(path, params, find)
    local task, bad = tasks.find(params.task), {}
-   local ok, rows = pcall(task.read, path, params, function(line, message)
+   local ok, rows = pcall(files.read, task, path, params, function(line, message)
       local kind = "bad_row"
       for _, k in ipairs(bad_kinds) do
          if message:find(k[1]) then
@@ -62,12 +66,12 @@ local function read_file(path, params, find)
       table.insert(bad[kind], { line = line, message = message })
    end)
    for kind, list in pairs(bad) do
-      local message = list[1].message:find("^" .. path:gsub("%p", "%%%0")) and list[1].message
+      local message = list[1].message:find "^[^\n]-:%d+: " and list[1].message
          or ("%s:%s: %s"):format(path, tostring(list[1].line), list[1].message)
       find(kind, message .. (#list > 1 and (" (and %d more such rows)"):format(#list - 1) or ""))
    end
    if ok then return rows end
-   local separator = other_separator(path, params.text[1])
+   local separator = not params.delimiter and other_separator(path, params.text[1])
    if separator then
       find("delimiter", ("%s: its columns seem to be separated by %s"):format(path, separator))
    elseif next(bad) == nil then

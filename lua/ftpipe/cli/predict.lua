@@ -13,7 +13,8 @@ MODEL is a model directory, or the directory of a run that holds one.
 Texts given as arguments are answered by a table, or with --json by one object a line: text, label,
 score (the label's probability) and probabilities.
 
-A file is CSV, TSV, JSON Lines, JSON or lines of text, known by its extension; standard input (-) is
+A file is CSV, TSV, JSON Lines, JSON or lines of text, known by its extension; FILE may also be a pattern
+('new/*.csv') or a folder of texts (*.txt, also in folders below), which become rows with file and text. Standard input (-) is
 lines of text, or JSON Lines if it begins with "{", unless --format says otherwise. Its rows keep
 their order and columns and get label, score and prob_LABEL for every label; in JSON Lines label,
 score and the object probabilities. A name that is there already becomes predicted_NAME. The
@@ -39,6 +40,10 @@ no_answer (the probability that there is none) and best (the --best most probabl
          "prodigy" }, help = "format of the input" },
       { name = "as", arg = "NAME", choices = { "conll", "doccano", "jsonl", "labelstudio", "prodigy", "text" },
          help = "entities: format of the output" },
+      { name = "delimiter", arg = "C", help = "between the columns of CSV and TSV: one character, or tab" },
+      { name = "quote", arg = "C", help = "of CSV and TSV: one character, or none" },
+      { name = "encoding", arg = "NAME", choices = { "auto", "utf-8", "utf-16", "utf-16le", "utf-16be", "latin-1" },
+         help = "of the input", default = "UTF-16 where its mark is, else UTF-8" },
       { name = "text", arg = "A,B", help = "columns that hold the text", default = "those the model was trained on" },
       { name = "pair", arg = "TEXT|A,B", help = "second text of a single one; of files, the columns that hold it" },
       { name = "question", arg = "TEXT", help = "a question" },
@@ -59,7 +64,7 @@ local function check(opts, positional)
    if not opts.input and not positional[2] and not asks then
       fail "there is nothing to predict: give texts, --question and --context, or --input FILE"
    end
-   for _, name in ipairs { "output", "format", "as", "text", "batch_rows" } do
+   for _, name in ipairs { "output", "format", "as", "text", "delimiter", "quote", "encoding", "batch_rows" } do
       if opts[name] and not opts.input then fail(("--%s goes with --input"):format(name:gsub("_", "-"))) end
    end
    for _, name in ipairs { "question", "context" } do
@@ -124,7 +129,8 @@ local function predict_file(predictor, opts)
    if opts.output then sys.catch_interrupts() end      -- so that no half-written file stays
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    local total = predictor:stream { input = opts.input, output = opts.output, json = opts.json, format = opts.format,
-      text = opts.text and list(opts.text), batch_rows = opts.batch_rows, progress = progress }
+      text = opts.text and list(opts.text), delimiter = opts.delimiter, quote = opts.quote, encoding = opts.encoding,
+      batch_rows = opts.batch_rows, progress = progress }
    progress:finish()
    if total.cut > 0 and not opts.quiet then
       sys.err(("%d of %d texts are longer than %d tokens and were cut\n"):format(total.cut, total.rows,

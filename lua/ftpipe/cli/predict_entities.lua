@@ -26,7 +26,8 @@ function command.run(model, opts, positional)
       local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
       local text = opts.text and { opts.text } or nil
       predictor:stream { input = opts.input, output = opts.output, json = opts.json, format = opts.format, as = opts.as,
-         text = text, batch_rows = opts.batch_rows, progress = progress }
+         delimiter = opts.delimiter, quote = opts.quote, encoding = opts.encoding, text = text,
+         batch_rows = opts.batch_rows, progress = progress }
       return progress:finish()
    end
    local texts = table.move(positional, 2, #positional, 1, {})

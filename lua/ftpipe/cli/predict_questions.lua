@@ -48,7 +48,8 @@ function command.run(model, opts, positional)
    if not opts.input then return answer_one(answerer, opts) end
    if opts.output then sys.catch_interrupts() end      -- so that no half-written file stays
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet or not opts.output }
-   answerer:stream { input = opts.input, output = opts.output, format = opts.format, best = opts.best or 5, progress = progress }
+   answerer:stream { input = opts.input, output = opts.output, format = opts.format, encoding = opts.encoding,
+      best = opts.best or 5, progress = progress }
    progress:finish()
 end
 

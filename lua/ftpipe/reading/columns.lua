@@ -82,11 +82,12 @@ end
 
 --- Visit every sentence of a file ("-": standard input).
 ---@param path string
----@param opts { word: string?, tag: string?, tagged: boolean? } numbers of the columns; tagged = false: there may be no tags
+---@param opts { word: string?, tag: string?, tagged: boolean?, encoding: string? } numbers of the columns; tagged =
+-- false: there may be no tags
 ---@param visit fun(sentence: ftpipe.column_sentence)
 ---@param bad fun(line: integer, message: string, raw: string) told of sentences that are refused
 function columns.each(path, opts, visit, bad)
-   local reader = failure.try("data", data.open(path, { format = "lines" }))
+   local reader = failure.try("data", data.open(path, { format = "lines", encoding = opts.encoding }))
    local self = setmetatable({ path = path == "-" and "standard input" or path, visit = visit, bad = bad,
       word = number(opts.word, 1), tag = number(opts.tag), tagged = opts.tagged ~= false }, reading)
    local text = { "text" }

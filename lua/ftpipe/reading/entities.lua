@@ -6,13 +6,13 @@
 -- every entity is made of whole ones ("fine").
 
 local data = require "ftpipe.core.data"
-local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local tagging = require "ftpipe.core.tagging"
 local unicode = require "ftpipe.core.text"
 local annotations = require "ftpipe.reading.annotations"
 local columns = require "ftpipe.reading.columns"
 local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
 local places = require "ftpipe.reading.places"
 local tags = require "ftpipe.tags"
 
@@ -226,7 +226,7 @@ local function take(rows, reject, object, where, line, raw)
 end
 
 local function read_lines(rows, path, reject)
-   local reader = failure.try("data", data.open(path, { format = "lines" }))
+   local reader = failure.try("data", data.open(path, { format = "lines", encoding = rows.opts.encoding }))
    while true do
       local line, raw, at, bytes = reader:next { "text" }
       if line == nil then break end
@@ -246,7 +246,7 @@ local function read_lines(rows, path, reject)
 end
 
 local function read_json(rows, path, reject)
-   local bytes = failure.try("data", fs.read(path == "-" and "/dev/stdin" or path)):gsub("^\xef\xbb\xbf", "")
+   local bytes = files.text(path, rows.opts.encoding)
    local value, message = json.decode(bytes)
    if value == nil then
       local line, rest = message:match "line (%d+), (.*)$"
@@ -261,7 +261,8 @@ local function read_json(rows, path, reject)
 end
 
 local function read_columns(rows, path, reject)
-   columns.each(path, { word = rows.opts.text, tag = rows.opts.label, tagged = rows.opts.answers ~= false }, function(s)
+   columns.each(path, { word = rows.opts.text, tag = rows.opts.label, tagged = rows.opts.answers ~= false,
+      encoding = rows.opts.encoding }, function(s)
       local ok, problem = pcall(add_tagged, rows, s.words, rows.opts.answers ~= false and s.tags or nil, s.line,
          rows.raw and { sentence = s })
       if ok then return end
@@ -302,6 +303,7 @@ end
 ---@field map table? { {from, to}, ... } of types, or of whole tags; others are dropped
 ---@field overlap "error"|"longest"|nil
 ---@field offsets "auto"|"characters"|"units"|"bytes"|nil what spans count that do not tell their own text
+---@field encoding string? of the file, auto: by its mark
 ---@field answers boolean? false: only texts and words are wanted
 ---@field predicted boolean? entities that `ftpipe predict` added count before those that were there
 ---@field raw boolean? keep what each row comes from
@@ -317,7 +319,7 @@ function entities.read(path, opts, reject)
       file = path == "-" and "standard input" or path, map = mapping(opts.map), overlap = opts.overlap,
       unit = opts.offsets ~= "auto" and opts.offsets or nil, raw = opts.raw and {} or nil, format = format,
       opts = { text = opts.text or "text", label = opts.label or "label", format = format, answers = opts.answers,
-         predicted = opts.predicted } }
+         predicted = opts.predicted, encoding = opts.encoding } }
    readers[format](rows, path, reject)
    rows.seen, rows.map, rows.opts, rows.overlap, rows.unit = nil, nil, nil, nil, nil
    if rows.n == 0 then failure.raise("data", ("%s has no sentences"):format(rows.file)) end

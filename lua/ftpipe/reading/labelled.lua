@@ -8,7 +8,8 @@ local failure = require "ftpipe.failure"
 
 local labelled = {}
 
-local function mapping(list)
+--- { {from, to}, ... } as a table from -> to; nil stays nil.
+function labelled.mapping(list)
    if not list then return nil end
    local map = {}
    for _, pair in ipairs(list) do
@@ -52,16 +53,25 @@ end
 
 local function open(path, params, columns)
    return data.open(path, { format = params.format ~= "auto" and params.format or nil,
-      header = params.header, quote = params.quote, columns = columns })
+      header = params.header, quote = params.quote, delimiter = params.delimiter, encoding = params.encoding,
+      columns = columns })
 end
 
---- All rows of a file. params: text, pair, label, map, format, header, quote, as in ft.read.
+-- A header of one column that holds a sign which might part several.
+local function other_delimiter(names)
+   local sign = #names == 1 and names[1]:match "[;\t|,]"
+   return sign and ("the columns seem to be separated by %s: say delimiter = \"%s\""):format(sign == "\t" and "tabs" or sign,
+      sign == "\t" and "tab" or sign)
+end
+
+--- All rows of a file. params: text, pair, label, map, format, header, quote, delimiter, encoding,
+-- as in ft.read.
 ---@param path string
 ---@param params table
 ---@param bad fun(line: integer, message: string, raw: string) told of rows that cannot be read
 ---@param problem_of nil|fun(label: string): string? what is wrong with a label
 function labelled.read(path, params, bad, problem_of)
-   local columns, map = columns_of(params), mapping(params.map)
+   local columns, map = columns_of(params), labelled.mapping(params.map)
    local reader = failure.try("data", open(path, params, columns))
    local rows = { texts = {}, labels = {}, lines = {}, file = path, unmapped = 0 }
    local n, n_pair, kept = #params.text, #(params.pair or {}), params.keep or {}
@@ -75,7 +85,9 @@ function labelled.read(path, params, bad, problem_of)
       local line = table.remove(values, 1)
       if line == nil then break end
       if line == false then
-         if values[1]:find("no column", 1, true) and #rows.texts == 0 then failure.raise("data", values[1]) end
+         if values[1]:find("no column", 1, true) and #rows.texts == 0 then
+            failure.raise("data", values[1], other_delimiter(reader:columns()))
+         end
          bad(values[2], values[1], values[3])
       else
          local text, label, pair = parts_of(values, n, n_pair, "\n")
@@ -114,7 +126,7 @@ function labelled.count(path, params)
    local columns = columns_of(params)
    local reader = open(path, params, columns)
    if not reader then return nil end
-   local map, n = mapping(params.map), 0
+   local map, n = labelled.mapping(params.map), 0
    while true do
       local values = table.pack(reader:next(columns))
       if values[1] == nil then break end

@@ -10,11 +10,11 @@
 -- as well, because the answer's text says which of the three it is; how many were is in `units`.
 
 local data = require "ftpipe.core.data"
-local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local text = require "ftpipe.core.text"
 local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
 local places = require "ftpipe.reading.places"
 
 local questions = {}
@@ -210,7 +210,7 @@ local function read_squad(rows, reject, value)
 end
 
 local function read_json(rows, reject)
-   local bytes = failure.try("data", fs.read(rows.path)):gsub("^\xef\xbb\xbf", "")
+   local bytes = files.text(rows.path, rows.encoding)
    local value, message = json.decode(bytes)
    if value == nil then
       local line, rest = message:match "line (%d+), (.*)$"
@@ -226,7 +226,7 @@ local function read_json(rows, reject)
 end
 
 local function read_lines(rows, reject)
-   local reader = failure.try("data", data.open(rows.path, { format = "lines" }))
+   local reader = failure.try("data", data.open(rows.path, { format = "lines", encoding = rows.encoding }))
    while true do
       local line, raw, at, bytes = reader:next { "text" }
       if line == nil then break end
@@ -262,6 +262,7 @@ local function refuse(_, _, message) failure.raise("data", message, HINT) end
 
 ---@class ftpipe.question_options
 ---@field format "auto"|"squad"|"json"|"jsonl"|nil
+---@field encoding string? of the file, auto: by its mark
 ---@field answers boolean? false: answers that rows may have are not looked at
 ---@field raw boolean? keep the JSON text of each row (of SQuAD: its id and question) in `raw`
 ---@field reject nil|fun(file: string, line: integer, message: string, row: string) called for a row that cannot be
@@ -274,10 +275,10 @@ local function refuse(_, _, message) failure.raise("data", message, HINT) end
 function questions.read(path, opts)
    opts = opts or {}
    local rows = { n = 0, ids = {}, questions = {}, contexts = {}, answers = {}, lines = {},
-      path = path, file = path, seen = {}, pool = {},
+      path = path, file = path, encoding = opts.encoding, seen = {}, pool = {},
       units = { utf16 = 0, bytes = 0 }, wants_answers = opts.answers ~= false, raw = opts.raw and {} or nil }
    local read = format_of(path, opts.format) == "jsonl" and read_lines or read_json
-   if path == "-" then rows.path, rows.file = read == read_json and "/dev/stdin" or path, "standard input" end
+   if path == "-" then rows.file = "standard input" end
    read(rows, opts.reject or refuse)
    rows.seen, rows.pool = nil, nil
    if rows.n == 0 then failure.raise("data", ("%s has no questions"):format(path)) end

@@ -4,8 +4,8 @@
 -- the task's affair.
 
 local data = require "ftpipe.core.data"
-local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
 
@@ -13,7 +13,8 @@ local step = { kind = "read", version = 1, exact = true, seedless = true, inputs
 
 step.params = {
    task = { type = "string", default = "classification", choices = tasks.names },
-   from = { type = "string", help = "one file, split later, or a folder with train, valid and test" },
+   from = { type = "string", help = "one file, a pattern (\"data/*.csv\"), or a folder of texts by label (pos/*.txt), split later; "
+      .. "or a folder with train, valid and test" },
    train = { type = "string" }, valid = { type = "string" }, test = { type = "string" },
    text = { type = "list", default = { "text" }, help = "columns, joined by a line break" },
    pair = { type = "list", help = "columns of a second text, for labels of pairs" },
@@ -24,7 +25,10 @@ step.params = {
    format = { type = "string", default = "auto", choices = { "auto", "csv", "tsv", "jsonl", "json", "squad", "conll",
       "doccano", "labelstudio", "prodigy" } },
    header = { type = "string", default = "auto", choices = { "auto", "yes", "no" } },
-   quote = { type = "string", default = "auto" },
+   quote = { type = "string", default = "auto", help = "of csv and tsv: auto, none or a character" },
+   delimiter = { type = "string", help = "between the columns of csv and tsv, where it is not usual: \";\", \"|\", \"tab\"" },
+   encoding = { type = "string", choices = { "auto", "utf-8", "utf-16", "utf-16le", "utf-16be", "latin-1" },
+      help = "of the files; nothing said: UTF-16 where its mark is, else UTF-8" },
    overlap = { type = "string", default = "error", choices = { "error", "longest" }, help = "of two entities that overlap" },
    offsets = { type = "string", default = "auto", choices = { "auto", "characters", "units", "bytes" },
       help = "what places of entities count: code points, UTF-16 units or bytes" },
@@ -42,7 +46,10 @@ end
 --- Files that the step reads.
 function step.files(params)
    local out, at = {}, places(params)
-   for _, key in ipairs { "from", "train", "valid", "test" } do out[#out + 1] = at[key] end
+   for _, key in ipairs { "from", "train", "valid", "test" } do
+      local list = at[key] and files.of(at[key]) or {}
+      table.move(list, 1, #list, #out + 1, out)
+   end
    return out
 end
 
@@ -79,9 +86,11 @@ function step.run(ctx, _, params)
    local task = tasks.find(params.task)
    local rejected, reject = quarantine()
    local function read(path)
-      return task.read(path, params, function(line, message, raw)
+      return files.read(task, path, params, function(line, message, raw)
          if params.bad == "error" then
-            failure.raise("data", message, "fix the row, or keep bad rows aside with --set bad=quarantine")
+            failure.raise("data", message, message:find "not UTF%-8" and not params.encoding
+               and 'convert the file to UTF-8, or say which it is: encoding = "latin-1"'
+               or "fix the row, or keep bad rows aside with --set bad=quarantine")
          end
          reject(path, line, message, raw)
       end)
@@ -106,8 +115,7 @@ local counts = setmetatable({}, { __mode = "k" })      -- by parameters: many st
 local function count(params)
    local at = places(params)
    local path = at.train or at.from
-   if not path or fs.stat(path) ~= "file" then return nil end
-   return tasks.find(params.task).count(path, params)
+   return path and files.count(tasks.find(params.task), path, params)
 end
 
 --- Rows that will be trained on, as far as can be told before running: counts the rows of the file.

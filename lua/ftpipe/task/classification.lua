@@ -16,6 +16,9 @@ local task = { name = "classification", head = "classification", metric = "accur
 
 task.read, task.count = labelled.read, labelled.count
 
+--- What is wrong with a label: nothing.
+function task.label_problem() return nil end
+
 --- Rows stand alone, and are shared out label by label.
 function task.units(rows)
    local groups, order = {}, {}

@@ -25,7 +25,7 @@ local task = { name = "named_entities", head = "token_classification", metric = 
 local function options(params)
    if #params.text > 1 then failure.raise("usage", "text: entities are read from one field or column") end
    return { format = params.format, text = params.text[1], label = params.label, map = params.map,
-      overlap = params.overlap, offsets = params.offsets }
+      overlap = params.overlap, offsets = params.offsets, encoding = params.encoding }
 end
 
 function task.read(path, params, bad) return entities.read(path, options(params), bad) end

@@ -31,12 +31,12 @@ end
 
 function task.read(path, params, bad)
    if params.keep then failure.raise("usage", "keep: questions have no further columns") end
-   return questions.read(path, { format = format_of(params),
+   return questions.read(path, { format = format_of(params), encoding = params.encoding,
       reject = function(_, line, message, raw) bad(line, message, raw) end })
 end
 
 function task.count(path, params)
-   local ok, rows = pcall(questions.read, path, { format = params.format, reject = function() end })
+   local ok, rows = pcall(questions.read, path, { format = params.format, encoding = params.encoding, reject = function() end })
    return ok and rows.n or nil
 end
 

@@ -22,9 +22,10 @@ local function number(label)
    return nil, ("the label '%s' is no number"):format(label)
 end
 
-function task.read(path, params, bad)
-   return labelled.read(path, params, bad, function(label) return select(2, number(label)) end)
-end
+--- What is wrong with a label, or nil.
+function task.label_problem(label) return (select(2, number(label))) end
+
+function task.read(path, params, bad) return labelled.read(path, params, bad, task.label_problem) end
 
 task.count = labelled.count
 
