@@ -98,6 +98,11 @@ local function load_parameter(source, p, names, used)
    p:loaded(true)
 end
 
+-- What heads need to know of how they are published with this encoder.
+local function published(unit, pool)
+   return { classifier = pool == "pooler" and unit.classifier or nil, masked_lm = unit.masked_lm }
+end
+
 -- The pooler may be absent (it is then new); everything else of the encoder must be there. Without a checkpoint all is new.
 local function load_encoder(self, source)
    if not source.checkpoint then return {} end
@@ -127,10 +132,13 @@ end
 local function load_head(self, source, used)
    if not self.head_unit.continues or not source.checkpoint then return end
    for _, p in ipairs(self.list) do
-      local name = p:name():find "^head%." and self.head_unit.weights[p:name()]
+      local name = p:name():find "^head%." and self.head_names[p:name()]
       if name and load_parameter(source, p, { name }, used) == "missing" then
-         load_parameter(source, p, { (self.head_unit.aliases or {})[name] or name }, used)
+         load_parameter(source, p, { self.head_unit.alias(self.c, name) or name }, used)
       end
+   end
+   for _, name in ipairs(source.checkpoint:names()) do
+      if self.head_unit.repeats(self.c, name) then used[name] = true end
    end
 end
 
@@ -154,10 +162,12 @@ local function new(source, head_unit, opts, seed)
       tokenizer = source.tokenizer, options = opts, settings = {}, set = param.set() }, model)
    local pooled = head_unit.pools ~= nil
    self.pooling = pooled and opts.pool or "none"
-   self.keeps_pooler = self.pooling == "pooler" or opts.keeps_pooler
+   self.keeps_pooler = source.unit.pool and (self.pooling == "pooler" or opts.keeps_pooler) or false
    self.encoder = source.unit.build(source.config, self.keeps_pooler)
-   self.c = { hidden = dims.hidden, labels = #opts.labels, std = dims.std, vocab = dims.vocab, eps = dims.eps,
-      activation = dims.activation, width = opts.width }
+   self.c = published(source.unit, self.pooling)
+   for k, v in pairs { hidden = dims.hidden, embedding = dims.embedding, labels = #opts.labels, std = dims.std, vocab = dims.vocab,
+      eps = dims.eps, activation = dims.activation, width = opts.width } do self.c[k] = v end
+   self.head_names = heads.names(head_unit, self.c)
    self:set_dropout(nil)
    self.head = head_unit.build(self.c)
    self.list = nn.bind(self.encoder, self.set, "encoder", seed)
@@ -172,15 +182,16 @@ end
 ---@param source table from model.open, model:source or model.blank
 ---@param opts { head: table|string, labels: string[]?, pool: string?, task: string?, width: integer? } width: of head
 ---   hidden_states
---- pool: "pooler" (new where the checkpoint has none), "cls", "mean", or "auto": the checkpoint's pooler, else the mean.
+--- pool: "pooler" (what transformers' classifier reads; new where the checkpoint has none), "cls", "mean", or "auto": the
+---   checkpoint's pooler, the head's own dense layer in encoders that are published without pooler, else the mean.
 ---@param seed integer
 ---@return ftpipe.model
 function model.replace_head(source, opts, seed)
    local unit = heads.find(opts.head)
-   local has_pooler = source.checkpoint ~= nil and locate(source, "pooler.dense.weight") ~= nil
+   local has_pooler = source.unit.pool and source.checkpoint and locate(source, "pooler.dense.weight") ~= nil or false
    local keeps = (unit.continues or unit.temporary) and has_pooler
    local pooling = opts.pool or "pooler"
-   if pooling == "auto" then pooling = has_pooler and "pooler" or "mean" end
+   if pooling == "auto" then pooling = (has_pooler or source.unit.classifier) and "pooler" or "mean" end
    local self = new(source, unit, { labels = opts.labels or {}, pool = pooling, keeps_pooler = keeps,
       width = opts.width, task = opts.task }, seed)
    local used = load_encoder(self, source)
@@ -287,7 +298,7 @@ end
 
 -- From what `encode` gives to what the head reads.
 local function pool(self, x, batch)
-   if self.pooling == "pooler" then return self.unit.pool(self.encoder, x) end
+   if self.pooling == "pooler" and self.unit.pool then return self.unit.pool(self.encoder, x) end
    return self.pooling == "mean" and nn.row_mean(x, batch) or x
 end
 
@@ -362,7 +373,7 @@ local function export_tensors(self)
          local count = t:count() // #theirs
          for i, name in ipairs(theirs) do out[self.unit.prefix .. name] = t:view((i - 1) * count + 1, part) end
       elseif not self.head_unit.temporary then
-         out[(self.head_unit.weights or {})[p:name()] or p:name()] = t
+         out[self.head_names[p:name()] or p:name()] = t
       end
    end
    return out
@@ -390,7 +401,7 @@ local function export_config(self)
    local config = {}
    for k, v in pairs(self.config) do config[k] = v end
    for _, k in ipairs { "_name_or_path", "transformers_version" } do config[k] = nil end
-   config.architectures = json.array { "Bert" .. (self.head_unit.architecture or "Model") }
+   config.architectures = json.array { self.unit.class .. (self.head_unit.architecture or "Model") }
    config.id2label, config.label2id = nil, nil
    if #self.options.labels > 0 then config.id2label, config.label2id = {}, {} end
    for i, label in ipairs(self.options.labels) do
@@ -429,7 +440,7 @@ end
 local function labels_of(source, unit)
    local labels, names = json.array {}, source.config.id2label
    if not unit or unit.labels then return unit and unit.labels or labels end
-   local _, shape = source.checkpoint:info(unit.weights["head.out.weight"])
+   local _, shape = source.checkpoint:info(heads.names(unit, published(source.unit, "pooler"))["head.out.weight"])
    for i = 1, shape[1] do labels[i] = type(names) == "table" and names[tostring(i - 1)] or "LABEL_" .. i - 1 end
    return labels
 end
@@ -439,7 +450,8 @@ local function head_of(source, own)
    if own.head_source then return heads.from_source(own.head_source) end
    if own.head then return heads.find(own.head) end
    local named = source.config.architectures
-   return heads.of_checkpoint(function(name) return source.checkpoint:info(name) end, type(named) == "table" and named[1] or nil)
+   return heads.of_checkpoint(function(name) return source.checkpoint:info(name) end, type(named) == "table" and named[1] or nil,
+      published(source.unit, "pooler"))
 end
 
 --- A tuned model: a directory written by save, or by transformers for a task that there is a head for.
@@ -459,7 +471,7 @@ function model.load(dir)
    local missing = {}
    for _, p in ipairs(self.list) do
       if not p:loaded() then
-         local name = (unit.weights or {})[p:name()] or p:name()
+         local name = self.head_names[p:name()] or p:name()
          if p:name():find("^head%.") and source.checkpoint:info(name) then
             local t = assert(source.checkpoint:tensor(name))
             if not same_shape(t:shape(), p:shape()) then

@@ -265,7 +265,7 @@ check.test("logits_loss_and_every_gradient_are_those_of_transformers", function(
    for _, p in ipairs(m:parameters()) do
       local theirs = names[p:name()]
       local flat = p:grad():table()
-      for k, name in ipairs(theirs or { m.head_unit.weights[p:name()] }) do
+      for k, name in ipairs(theirs or { m.head_names[p:name()] }) do
          local size = #flat // (theirs and #theirs or 1)
          local want = get("grad." .. (theirs and "bert." or "") .. name)
          local off = norm(table.move(flat, (k - 1) * size + 1, k * size, 1, {}), want)

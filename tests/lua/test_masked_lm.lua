@@ -61,7 +61,7 @@ end)
 local function wanted(m, p)
    local names = m.unit.weights(m.dims)[p:name()]
    local out = {}
-   for _, name in ipairs(names or { m.head_unit.weights[p:name()] }) do
+   for _, name in ipairs(names or { m.head_names[p:name()] }) do
       table.move(get("grad." .. (names and "bert." or "") .. name), 1, 1 << 20, #out + 1, out)
    end
    return out

@@ -57,7 +57,7 @@ end
 local function by_their_names(m, what)
    local out, names = {}, m.unit.weights(m.dims)
    for _, p in ipairs(m:parameters()) do
-      local theirs = names[p:name()] or { m.head_unit.weights[p:name()] }
+      local theirs = names[p:name()] or { m.head_names[p:name()] }
       local flat = what(p)
       local n = flat and #flat // #theirs
       for i, name in ipairs(theirs) do

@@ -106,7 +106,7 @@ check.test("every_gradient_is_that_of_transformers", function()
    for _, p in ipairs(m:parameters()) do
       local theirs = names[p:name()]
       local flat = p:grad():table()
-      for k, name in ipairs(theirs or { m.head_unit.weights[p:name()] }) do
+      for k, name in ipairs(theirs or { m.head_names[p:name()] }) do
          local n = #flat // (theirs and #theirs or 1)
          local want = get("grad." .. (theirs and "bert." or "") .. name)
          local off = norm(table.move(flat, (k - 1) * n + 1, k * n, 1, {}), want)

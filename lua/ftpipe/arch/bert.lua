@@ -3,11 +3,12 @@
 -- Post-norm encoder: sums of word, position and type embeddings, then layers of attention and a
 -- feed-forward block, each followed by dropout, residual and LayerNorm. The three attention
 -- projections are one parameter (3H, H), so `weights` names three checkpoint tensors for it.
+-- Other encoders of the family (ELECTRA) have the same layers under the same names, and build on the functions here.
 
 local nn = require "ftpipe.nn"
 local graph = require "ftpipe.core.graph"
 
-local bert = { name = "bert", model_types = { "bert" }, prefix = "bert.", version = 1 }
+local bert = { name = "bert", class = "Bert", model_types = { "bert" }, prefix = "bert.", version = 1 }
 
 local activations = { gelu = "gelu", gelu_new = "gelu_tanh", gelu_pytorch_tanh = "gelu_tanh", relu = "relu",
    silu = "silu", swish = "silu", tanh = "tanh" }
@@ -26,7 +27,7 @@ function bert.dimensions(config)
       error(("config.json: position_embedding_type '%s' is not supported, only 'absolute'"):format(position), 0)
    end
    local d = {
-      vocab = need "vocab_size", hidden = need "hidden_size", layers = need "num_hidden_layers",
+      vocab = need "vocab_size", hidden = need "hidden_size", embedding = config.hidden_size, layers = need "num_hidden_layers",
       heads = need "num_attention_heads", inner = need "intermediate_size",
       positions = need "max_position_embeddings", types = config.type_vocab_size or 2,
       eps = config.layer_norm_eps or 1e-12, activation = activations[act],
@@ -39,11 +40,16 @@ function bert.dimensions(config)
    return d
 end
 
---- The tree of modules: embed, layer[1..n] and, if asked for, pool.
-function bert.build(config, with_pool)
-   local d = bert.dimensions(config)
+--- The modules of the embeddings, which have d.embedding channels.
+function bert.build_embeddings(d)
    local opts = { std = d.std }
-   local layer = {}
+   return { word = nn.embedding(d.vocab, d.embedding, opts), position = nn.embedding(d.positions, d.embedding, opts),
+      type = nn.embedding(d.types, d.embedding, opts), norm = nn.layer_norm(d.embedding, d.eps) }
+end
+
+--- The modules of the layers, from 1 on.
+function bert.build_layers(d)
+   local opts, layer = { std = d.std }, {}
    for n = 1, d.layers do
       layer[n] = {
          attn = { qkv = nn.linear(d.hidden, 3 * d.hidden, opts), out = nn.linear(d.hidden, d.hidden, opts),
@@ -52,12 +58,14 @@ function bert.build(config, with_pool)
             norm = nn.layer_norm(d.hidden, d.eps) },
       }
    end
-   return {
-      embed = { word = nn.embedding(d.vocab, d.hidden, opts), position = nn.embedding(d.positions, d.hidden, opts),
-         type = nn.embedding(d.types, d.hidden, opts), norm = nn.layer_norm(d.hidden, d.eps) },
-      layer = layer,
-      pool = with_pool and { dense = nn.linear(d.hidden, d.hidden, opts) } or nil,
-   }, d
+   return layer
+end
+
+--- The tree of modules: embed, layer[1..n] and, if asked for, pool.
+function bert.build(config, with_pool)
+   local d = bert.dimensions(config)
+   return { embed = bert.build_embeddings(d), layer = bert.build_layers(d),
+      pool = with_pool and { dense = nn.linear(d.hidden, d.hidden, { std = d.std }) } or nil }
 end
 
 -- With `places`, only the lines of those tokens: all of them are keys and values still.
@@ -72,33 +80,37 @@ local function layer_forward(layer, d, h, batch, site, places)
       site .. ".ffn.out", places)
 end
 
---- Hidden states (T, H) of the last layer, or (M, H) of the tokens at `places` alone (i32, 0-based, ascending).
-function bert.forward(encoder, d, batch, places)
-   local embed = encoder.embed
-   local h = nn.scope(function()
-      local sum = graph.apply("embed_sum", nil, batch.tokens, embed.word.weight, batch.positions, embed.position.weight,
-         batch.types, embed.type.weight)
-      return nn.dropout(embed.norm(sum), d.dropout, batch, "encoder.embed")
-   end)
+--- Sum of the three embeddings, normalised (T, embedding).
+function bert.embed(embed, d, batch)
+   local sum = graph.apply("embed_sum", nil, batch.tokens, embed.word.weight, batch.positions, embed.position.weight,
+      batch.types, embed.type.weight)
+   return nn.dropout(embed.norm(sum), d.dropout, batch, "encoder.embed")
+end
+
+--- h (T, H) through all layers: (T, H), or (M, H) of the tokens at `places` alone (i32, 0-based, ascending).
+function bert.run_layers(encoder, d, h, batch, places)
    for n = 1, d.layers do
       h = nn.scope(layer_forward, encoder.layer[n], d, h, batch, "encoder.layer." .. n - 1, n == d.layers and places or nil)
    end
    return places and d.layers == 0 and nn.gather(h, places) or h
 end
 
+--- Hidden states (T, H) of the last layer, or (M, H) of the tokens at `places` alone (i32, 0-based, ascending).
+function bert.forward(encoder, d, batch, places)
+   return bert.run_layers(encoder, d, nn.scope(bert.embed, encoder.embed, d, batch), batch, places)
+end
+
 --- tanh of an affine map of each row's first token (B, H).
 function bert.pool(encoder, first) return nn.tanh(encoder.pool.dense(first)) end
 
---- Canonical parameter name -> names in the checkpoint (several: joined along the first axis).
-function bert.weights(d)
+--- Names of embeddings and layers, as `weights` gives them.
+function bert.body_weights(d)
    local w = {
       ["encoder.embed.word.weight"] = { "embeddings.word_embeddings.weight" },
       ["encoder.embed.position.weight"] = { "embeddings.position_embeddings.weight" },
       ["encoder.embed.type.weight"] = { "embeddings.token_type_embeddings.weight" },
       ["encoder.embed.norm.weight"] = { "embeddings.LayerNorm.weight" },
       ["encoder.embed.norm.bias"] = { "embeddings.LayerNorm.bias" },
-      ["encoder.pool.dense.weight"] = { "pooler.dense.weight" },
-      ["encoder.pool.dense.bias"] = { "pooler.dense.bias" },
    }
    for n = 0, d.layers - 1 do
       local ours, theirs = "encoder.layer." .. n, "encoder.layer." .. n
@@ -112,6 +124,13 @@ function bert.weights(d)
          w[ours .. ".ffn.norm." .. k] = { theirs .. ".output.LayerNorm." .. k }
       end
    end
+   return w
+end
+
+--- Canonical parameter name -> names in the checkpoint (several: joined along the first axis).
+function bert.weights(d)
+   local w = bert.body_weights(d)
+   w["encoder.pool.dense.weight"], w["encoder.pool.dense.bias"] = { "pooler.dense.weight" }, { "pooler.dense.bias" }
    return w
 end
 

@@ -1,7 +1,13 @@
 --- Architectures by the model_type of config.json. A new one adds its file and one line here.
+--
+-- A unit: model_types, class (how transformers' classes begin), prefix (of the encoder's weights in checkpoints of a task),
+-- dimensions, build, forward, weights, ignored, aliases; pool where the encoder has a pooler of its own. What differs in
+-- published heads is data: `classifier` (a head with a dense layer instead of the pooler) and `masked_lm` name their weights.
+
+local sys = require "ftpipe.core.sys"
 
 local arch = {}
-local units = { require "ftpipe.arch.bert" }
+local units = { require "ftpipe.arch.bert", require "ftpipe.arch.electra" }
 
 ---@return table unit
 function arch.find(model_type)
@@ -12,8 +18,9 @@ function arch.find(model_type)
          known[#known + 1] = name
       end
    end
-   error(("config.json: model_type '%s' is not supported; supported: %s"):format(tostring(model_type),
-      table.concat(known, ", ")), 0)
+   local near = sys.nearest(tostring(model_type), known)
+   error(("config.json: model_type '%s' is not supported%s; supported: %s"):format(tostring(model_type),
+      near and (" (did you mean '%s'?)"):format(near) or "", table.concat(known, ", ")), 0)
 end
 
 return arch

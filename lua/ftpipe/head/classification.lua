@@ -1,5 +1,6 @@
 --- One label for each row: pooling, dropout, affine map. With pool = "pooler" it is what transformers'
--- BertForSequenceClassification computes; "cls" and "mean" skip the pooler's dense layer.
+-- ...ForSequenceClassification computes: encoders without a pooler bring c.classifier, a dense layer on the first token that
+-- belongs to the head. "cls" and "mean" skip either dense layer.
 
 local nn = require "ftpipe.nn"
 
@@ -7,15 +8,28 @@ local head = { name = "classification", version = 1, pools = { "pooler", "cls", 
    architecture = "ForSequenceClassification" }
 
 function head.build(c)
-   return { out = nn.linear(c.hidden, c.labels, { std = c.std }) }
+   local opts = { std = c.std }
+   return { dense = c.classifier and nn.linear(c.hidden, c.hidden, opts) or nil, out = nn.linear(c.hidden, c.labels, opts) }
 end
 
 --- pooled (B, H) -> logits (B, labels)
 function head.forward(self, pooled, batch, c)
-   return self.out(nn.dropout(pooled, c.dropout, batch, "head.dropout"))
+   local own, x = c.classifier, pooled
+   if own then
+      if own.drops_first then x = nn.dropout(x, c.dropout, batch, "head.dropout.dense") end
+      x = nn[own.activation](self.dense(x))
+   end
+   return self.out(nn.dropout(x, c.dropout, batch, "head.dropout"))
 end
 
 --- Canonical name -> checkpoint name (beside the encoder's prefix).
-head.weights = { ["head.out.weight"] = "classifier.weight", ["head.out.bias"] = "classifier.bias" }
+function head.weights(c)
+   local own, w = c.classifier or { out = "classifier" }, {}
+   for _, k in ipairs { "weight", "bias" } do
+      w["head.out." .. k] = own.out .. "." .. k
+      if own.dense then w["head.dense." .. k] = own.dense .. "." .. k end
+   end
+   return w
+end
 
 return head

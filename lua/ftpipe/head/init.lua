@@ -28,18 +28,25 @@ function heads.find(which)
    return unit
 end
 
+--- Canonical parameter name -> name in a checkpoint; c says what the encoder's published heads are like.
+function heads.names(unit, c)
+   if type(unit.weights) == "function" then return unit.weights(c) end
+   return unit.weights or {}
+end
+
 --- The unit whose output layer a checkpoint holds, or nil: what a directory that transformers wrote is for. Where several
 --- heads name their weights alike, the architecture decides.
 ---@param has fun(name: string): any whether there is a tensor of that name
 ---@param architecture string? such as BertForTokenClassification
-function heads.of_checkpoint(has, architecture)
+---@param c table as for heads.names
+function heads.of_checkpoint(has, architecture, c)
    local names = {}
    for name in pairs(units) do names[#names + 1] = name end
    table.sort(names)
    local found
    for _, name in ipairs(names) do
       local unit = units[name]
-      local out = unit.weights["head.out.weight"]
+      local out = heads.names(unit, c)["head.out.weight"]
       if out and has(out) then
          local named = architecture and unit.architecture and architecture:sub(-#unit.architecture) == unit.architecture
          if named then return unit end

@@ -32,8 +32,9 @@ local function measure(params)
    if type(config) ~= "table" then return nil end
    local ok, d = pcall(function() return arch.find(config.model_type).dimensions(config) end)
    if not ok then return nil end
-   local h = d.hidden
-   return (d.vocab + d.positions + d.types) * h + d.layers * (4 * h * h + 2 * h * d.inner + 9 * h + d.inner) + h * h, d.positions
+   local h, e = d.hidden, d.embedding
+   local embeddings = (d.vocab + d.positions + d.types) * e + (e ~= h and (e + 1) * h or 0)
+   return embeddings + d.layers * (4 * h * h + 2 * h * d.inner + 9 * h + d.inner) + h * h, d.positions
 end
 
 --- Parameters of the encoder and its positions, from config.json alone; nil if it cannot be read.

@@ -11,7 +11,7 @@ step.params = {
    task = { type = "string", default = "classification", choices = { "masked_lm", table.unpack(tasks.names) },
       help = "masked_lm: for ft.pretrain; its head goes on from the checkpoint's" },
    pool = { type = "string", default = "auto", choices = { "auto", "pooler", "cls", "mean" },
-      help = "what the head reads; auto: the encoder's pooler, the mean where it has none" },
+      help = "what the head reads; auto: as published (BERT: the pooler, or the mean where there is none; else the first token)" },
    head = { type = "head", help = "a head of one's own, from ft.head; \"keep\": that of a model tuned for the task before" },
 }
 
@@ -31,7 +31,7 @@ local function reorder(m, labels, where)
    end
    if listed(labels) == listed(m.options.labels) then return end
    for _, name in ipairs { "head.out.weight", "head.out.bias" } do
-      local p = m.head_unit.weights and m.by_name[name]
+      local p = next(m.head_names) and m.by_name[name]
       if not p then
          failure.raise("data", ("%s has its labels in another order (%s) than the data (%s)"):format(where,
             listed(m.options.labels), listed(labels)))
