@@ -1,8 +1,9 @@
 /* ops/embed_sum.c - rows looked up in up to three tables and added: words, positions, token types.
  *
- *   y[t,h] = sum_n table_n[ids_n[t],h]
+ *   y[t,h] = sum_n table_n[first_n + ids_n[t],h]
  *
- *   in     ids0 i32 (T)   table0 (V0,H)   and optionally ids1, table1 and ids2, table2
+ *   in     ids0 i32 (T)   table0 (V0,H)   and optionally ids1, table1 and ids2, table2; without ids1 or ids2 all are 0
+ *   attr   i[n] first_n: the row of table n that id 0 means
  *   out    y (T,H)
  *
  * Backward adds rows of dy to rows of the tables. Tasks are stripes of channels, each of which walks over all
@@ -18,15 +19,22 @@
 
 static ft_status check_ids(const ft_op_call *c, int n, ft_err *e)
 {
-    const ft_tensor *ids = c->in[2 * n];
-    const int64_t T = ids->shape.dim[0], V = c->in[2 * n + 1]->shape.dim[0];
-    const int32_t *id = ids->data;
+    const int64_t T = c->in[0]->shape.dim[0], V = c->in[2 * n + 1]->shape.dim[0], first = c->attr.i[n];
+    const int32_t *id = c->in[2 * n] ? c->in[2 * n]->data : NULL;
 
+    if (first < 0 || first >= V)
+        return ft_fail(e, FT_EUSAGE, "embed_sum: table %d begins at row %lld but has %lld rows", n, (long long)first,
+                       (long long)V);
     for (int64_t t = 0; id && t < T; t++)
-        if (id[t] < 0 || id[t] >= V)
+        if (id[t] < 0 || id[t] >= V - first)
             return ft_fail(e, FT_EUSAGE, "embed_sum: id %d of token %lld is not in table %d, which has %lld rows",
-                           id[t], (long long)t, n, (long long)V);
+                           id[t], (long long)t, n, (long long)(V - first));
     return FT_OK;
+}
+
+static int are_ids(const ft_tensor *ids, int64_t T)
+{
+    return ids->dtype == FT_I32 && ids->shape.rank == 1 && ids->shape.dim[0] == T;
 }
 
 static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
@@ -38,12 +46,13 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     if (c->n_in % 2 != 0)
         return ft_fail(e, FT_EUSAGE, "embed_sum: want pairs of ids and tables, got %d inputs", c->n_in);
     for (int n = 0; n < tables; n++) {
-        const ft_shape *ids = &c->in[2 * n]->shape, *table = &c->in[2 * n + 1]->shape;
-        if (c->in[2 * n]->dtype != FT_I32 || ids->rank != 1 || ids->dim[0] != ids0->dim[0] || table->rank != 2 ||
-            table->dim[1] != table0->dim[1])
+        const ft_tensor *ids = c->in[2 * n], *table = c->in[2 * n + 1];
+        if (!table) return ft_fail(e, FT_EUSAGE, "embed_sum: table %d is missing", n);
+        if ((ids && !are_ids(ids, ids0->dim[0])) || table->shape.rank != 2 || table->shape.dim[1] != table0->dim[1])
             return ft_fail(e, FT_ESHAPE,
                            "embed_sum: want i32 ids (T) and a table (V,H) of equal T and H each, got %s %s and %s",
-                           ft_dtype_name(c->in[2 * n]->dtype), ft_shape_text(ids, a), ft_shape_text(table, b));
+                           ids ? ft_dtype_name(ids->dtype) : "no ids", ids ? ft_shape_text(&ids->shape, a) : "",
+                           ft_shape_text(&table->shape, b));
         if (check_ids(c, n, e)) return e ? e->code : FT_EUSAGE;
     }
     s->dtype = FT_F32;
@@ -62,7 +71,9 @@ static void add_row(float *restrict to, const float *restrict from, int64_t n)
 
 static const float *row_of(const ft_op_call *c, int n, int64_t t, int64_t H)
 {
-    return (const float *)c->in[2 * n + 1]->data + ((const int32_t *)c->in[2 * n]->data)[t] * H;
+    const int32_t id = c->in[2 * n] ? ((const int32_t *)c->in[2 * n]->data)[t] : 0;
+
+    return (const float *)c->in[2 * n + 1]->data + (c->attr.i[n] + id) * H;
 }
 
 static void forward(const ft_op_call *c)
@@ -88,7 +99,7 @@ static void scatter(const float *dy, const int32_t *id, int64_t T, int64_t H, fl
 #pragma omp parallel for schedule(static) if (T * H > FT_WORTH)
     for (int64_t first = 0; first < H; first += STRIPE) {
         const int64_t n = ft_least(STRIPE, H - first);
-        for (int64_t t = 0; t < T; t++) add_row(to + id[t] * H + first, dy + t * H + first, n);
+        for (int64_t t = 0; t < T; t++) add_row(to + (id ? id[t] : 0) * H + first, dy + t * H + first, n);
     }
 }
 
@@ -99,7 +110,8 @@ static void backward(const ft_op_call *c)
     for (int i = 1; i < c->n_in; i += 2) {
         if (!c->d_in[i]) continue;
         if (!c->add[i]) clear(c->d_in[i]->data, ft_shape_count(&c->d_in[i]->shape));
-        scatter(c->d_out->data, c->in[i - 1]->data, T, H, c->d_in[i]->data);
+        scatter(c->d_out->data, c->in[i - 1] ? c->in[i - 1]->data : NULL, T, H,
+                (float *)c->d_in[i]->data + c->attr.i[i / 2] * H);
     }
 }
 

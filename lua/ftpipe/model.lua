@@ -100,7 +100,8 @@ end
 
 -- What heads need to know of how they are published with this encoder.
 local function published(unit, pool)
-   return { classifier = pool == "pooler" and unit.classifier or nil, masked_lm = unit.masked_lm }
+   return { classifier = pool == "pooler" and unit.classifier or nil, masked_lm = unit.masked_lm,
+      drops_answers = unit.drops_answers }
 end
 
 -- The pooler may be absent (it is then new); everything else of the encoder must be there. Without a checkpoint all is new.
@@ -261,6 +262,7 @@ end
 ---@param still boolean? the encoder is frozen
 function model:set_dropout(p, still)
    local own, head = self.unit.dimensions(self.config), self.config.classifier_dropout
+   if self.unit.head_dropout then head = self.unit.head_dropout(self.config, self.head_unit.name) end
    local encoder = still and 0 or p
    self.dims.dropout, self.dims.attention_dropout = encoder or own.dropout, encoder or own.attention_dropout
    self.c.dropout = p or head ~= json.null and head or own.dropout
@@ -401,7 +403,9 @@ local function export_config(self)
    local config = {}
    for k, v in pairs(self.config) do config[k] = v end
    for _, k in ipairs { "_name_or_path", "transformers_version" } do config[k] = nil end
-   config.architectures = json.array { self.unit.class .. (self.head_unit.architecture or "Model") }
+   local class = self.unit.class
+   if type(class) == "table" then class = class[config.model_type] end
+   config.architectures = json.array { class .. (self.head_unit.architecture or "Model") }
    config.id2label, config.label2id = nil, nil
    if #self.options.labels > 0 then config.id2label, config.label2id = {}, {} end
    for i, label in ipairs(self.options.labels) do

@@ -70,7 +70,8 @@ local function wanted(case, m, p)
    local names, out = m.unit.weights(m.dims)[p:name()], {}
    for _, name in ipairs(names or { m.head_names[p:name()] }) do
       local key = (names and "grad." .. m.unit.prefix or "grad.") .. name
-      table.move(case.get(key), 1, 1 << 20, #out + 1, out)
+      local part = case.get(key)
+      table.move(part, 1, #part, #out + 1, out)
    end
    return out
 end
@@ -93,7 +94,7 @@ local function check_gradients(case, m, head)
    holder:close()
 end
 
-local ENCODERS = { "electra", "electra_square" }
+local ENCODERS = { "electra", "electra_square", "distilbert", "roberta", "xlm_roberta", "camembert" }
 
 for _, encoder in ipairs(ENCODERS) do
    for _, head in ipairs(HEADS) do

@@ -62,7 +62,8 @@ local function wanted(m, p)
    local names = m.unit.weights(m.dims)[p:name()]
    local out = {}
    for _, name in ipairs(names or { m.head_names[p:name()] }) do
-      table.move(get("grad." .. (names and "bert." or "") .. name), 1, 1 << 20, #out + 1, out)
+      local part = get("grad." .. (names and "bert." or "") .. name)
+      table.move(part, 1, #part, #out + 1, out)
    end
    return out
 end

@@ -23,6 +23,8 @@ INIT_STD = 0.2  # ten times BERT's own, so that a wrong term shows in the logits
 HEADS = {"classification": "ForSequenceClassification", "token_classification": "ForTokenClassification",
          "question_answering": "ForQuestionAnswering", "masked_lm": "ForMaskedLM"}
 SPECIAL = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4}
+AS_ROBERTA = {"[CLS]": 0, "[PAD]": 1, "[SEP]": 2, "[UNK]": 3, "[MASK]": VOCAB - 1}
+ROBERTA = {"type_vocab_size": 1, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
 
 
 @dataclass
@@ -42,6 +44,13 @@ ENCODERS = [
     Encoder("electra", "Electra", 41, {**SIZES, "embedding_size": 10, "type_vocab_size": 2, "layer_norm_eps": 1e-6},
             other=[("discriminator", "ElectraForPreTraining")]),
     Encoder("electra_square", "Electra", 42, {**SIZES, "embedding_size": 16, "num_hidden_layers": 1, "hidden_act": "relu"}),
+    Encoder("distilbert", "DistilBert", 43,
+            {"vocab_size": VOCAB, "dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 24, "max_position_embeddings": POSITIONS},
+            types=1),
+    Encoder("roberta", "Roberta", 44, {**SIZES, **ROBERTA, "layer_norm_eps": 1e-5}, special=AS_ROBERTA, types=1),
+    Encoder("xlm_roberta", "XLMRoberta", 45, {**SIZES, **ROBERTA, "num_hidden_layers": 1, "hidden_act": "gelu_new"},
+            special=AS_ROBERTA, types=1),
+    Encoder("camembert", "Camembert", 46, {**SIZES, **ROBERTA, "num_hidden_layers": 1}, special=AS_ROBERTA, types=1),
 ]
 
 
@@ -139,7 +148,7 @@ def record(encoder, head, cls):
         loss.backward()
         stored["labels"] = ref.i32(flat)
         stored["logits"] = ref.f32(logits if head == "classification" else logits[mask.bool()])
-        gradients = {name: p.grad for name, p in model.named_parameters()}
+        gradients = {name: p.grad for name, p in model.named_parameters(remove_duplicate=False)}
         stored.update({"grad." + name: ref.f32(g) for name, g in gradients.items() if g is not None})
         numbers["loss"] = loss.item()
         numbers["grad_norm"] = torch.stack([g.square().sum() for g in gradients.values() if g is not None]).sum().sqrt().item()

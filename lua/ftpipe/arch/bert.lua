@@ -13,29 +13,40 @@ local bert = { name = "bert", class = "Bert", model_types = { "bert" }, prefix =
 local activations = { gelu = "gelu", gelu_new = "gelu_tanh", gelu_pytorch_tanh = "gelu_tanh", relu = "relu",
    silu = "silu", swish = "silu", tanh = "tanh" }
 
---- The sizes of an encoder from config.json; raises when a field is missing or not supported.
-function bert.dimensions(config)
-   local function need(key)
-      local v = config[key]
-      if type(v) ~= "number" then error(("config.json: '%s' is missing or not a number"):format(key), 0) end
+--- What config.json calls the sizes.
+bert.keys = { vocab = "vocab_size", hidden = "hidden_size", layers = "num_hidden_layers", heads = "num_attention_heads",
+   inner = "intermediate_size", positions = "max_position_embeddings", activation = "hidden_act",
+   dropout = "hidden_dropout_prob", attention_dropout = "attention_probs_dropout_prob" }
+
+--- The sizes of an encoder from config.json; raises when a field is missing or not supported. first_position: what the
+-- position of a row's first token is, and how many rows of the table no token has.
+---@param keys? table<string, string> those of another encoder
+---@param first_position? integer
+function bert.dimensions(config, keys, first_position)
+   keys = keys or bert.keys
+   local function need(what)
+      local v = config[keys[what]]
+      if type(v) ~= "number" then error(("config.json: '%s' is missing or not a number"):format(keys[what]), 0) end
       return v
    end
-   local act = config.hidden_act or "gelu"
-   if not activations[act] then error(("config.json: hidden_act '%s' is not supported"):format(tostring(act)), 0) end
+   local act, first = config[keys.activation] or "gelu", first_position or 0
+   if not activations[act] then
+      error(("config.json: %s '%s' is not supported"):format(keys.activation, tostring(act)), 0)
+   end
    local position = config.position_embedding_type or "absolute"
    if position ~= "absolute" then
       error(("config.json: position_embedding_type '%s' is not supported, only 'absolute'"):format(position), 0)
    end
    local d = {
-      vocab = need "vocab_size", hidden = need "hidden_size", embedding = config.hidden_size, layers = need "num_hidden_layers",
-      heads = need "num_attention_heads", inner = need "intermediate_size",
-      positions = need "max_position_embeddings", types = config.type_vocab_size or 2,
+      vocab = need "vocab", hidden = need "hidden", embedding = need "hidden", layers = need "layers",
+      heads = need "heads", inner = need "inner", positions = need "positions" - first, first_position = first,
+      types = config.type_vocab_size or 2,
       eps = config.layer_norm_eps or 1e-12, activation = activations[act],
-      dropout = config.hidden_dropout_prob or 0.1, attention_dropout = config.attention_probs_dropout_prob or 0.1,
+      dropout = config[keys.dropout] or 0.1, attention_dropout = config[keys.attention_dropout] or 0.1,
       std = config.initializer_range or 0.02,
    }
    if d.hidden % d.heads ~= 0 then
-      error(("config.json: hidden_size %d is not a multiple of num_attention_heads %d"):format(d.hidden, d.heads), 0)
+      error(("config.json: %s %d is not a multiple of %s %d"):format(keys.hidden, d.hidden, keys.heads, d.heads), 0)
    end
    return d
 end
@@ -43,8 +54,9 @@ end
 --- The modules of the embeddings, which have d.embedding channels.
 function bert.build_embeddings(d)
    local opts = { std = d.std }
-   return { word = nn.embedding(d.vocab, d.embedding, opts), position = nn.embedding(d.positions, d.embedding, opts),
-      type = nn.embedding(d.types, d.embedding, opts), norm = nn.layer_norm(d.embedding, d.eps) }
+   return { word = nn.embedding(d.vocab, d.embedding, opts),
+      position = nn.embedding(d.first_position + d.positions, d.embedding, opts),
+      type = d.types > 0 and nn.embedding(d.types, d.embedding, opts) or nil, norm = nn.layer_norm(d.embedding, d.eps) }
 end
 
 --- The modules of the layers, from 1 on.
@@ -61,11 +73,11 @@ function bert.build_layers(d)
    return layer
 end
 
---- The tree of modules: embed, layer[1..n] and, if asked for, pool.
+--- The tree of modules: embed, layer[1..n] and, if asked for, pool; and the sizes.
 function bert.build(config, with_pool)
    local d = bert.dimensions(config)
    return { embed = bert.build_embeddings(d), layer = bert.build_layers(d),
-      pool = with_pool and { dense = nn.linear(d.hidden, d.hidden, { std = d.std }) } or nil }
+      pool = with_pool and { dense = nn.linear(d.hidden, d.hidden, { std = d.std }) } or nil }, d
 end
 
 -- With `places`, only the lines of those tokens: all of them are keys and values still.
@@ -73,17 +85,23 @@ local function layer_forward(layer, d, h, batch, site, places)
    local attn, ffn = layer.attn, layer.ffn
    local context = nn.attention(attn.qkv(h), batch, d.heads, d.attention_dropout, site .. ".attn.probs", places)
    if places then h = nn.gather(h, places) end
-   h = nn.residual_layer_norm(nn.affine(context, attn.out.weight), h, attn.norm, attn.out.bias, batch, d.dropout,
-      site .. ".attn.out", places)
+   h = nn.residual_layer_norm(nn.affine(context, attn.out.weight), h, attn.norm, attn.out.bias, batch,
+      d.keeps_context and 0 or d.dropout, site .. ".attn.out", places)
    local inner = graph.apply(d.activation, nil, nn.affine(h, ffn.up.weight), ffn.up.bias)
    return nn.residual_layer_norm(nn.affine(inner, ffn.down.weight), h, ffn.norm, ffn.down.bias, batch, d.dropout,
       site .. ".ffn.out", places)
 end
 
---- Sum of the three embeddings, normalised (T, embedding).
-function bert.embed(embed, d, batch)
-   local sum = graph.apply("embed_sum", nil, batch.tokens, embed.word.weight, batch.positions, embed.position.weight,
-      batch.types, embed.type.weight)
+--- Sum of the embeddings, normalised (T, embedding). Without `types` all tokens are of type 0.
+function bert.embed(embed, d, batch, types)
+   local first = { i = { 0, d.first_position, 0 } }
+   local sum
+   if embed.type then
+      sum = graph.apply("embed_sum", first, batch.tokens, embed.word.weight, batch.positions, embed.position.weight,
+         types, embed.type.weight)
+   else
+      sum = graph.apply("embed_sum", first, batch.tokens, embed.word.weight, batch.positions, embed.position.weight)
+   end
    return nn.dropout(embed.norm(sum), d.dropout, batch, "encoder.embed")
 end
 
@@ -97,7 +115,7 @@ end
 
 --- Hidden states (T, H) of the last layer, or (M, H) of the tokens at `places` alone (i32, 0-based, ascending).
 function bert.forward(encoder, d, batch, places)
-   return bert.run_layers(encoder, d, nn.scope(bert.embed, encoder.embed, d, batch), batch, places)
+   return bert.run_layers(encoder, d, nn.scope(bert.embed, encoder.embed, d, batch, batch.types), batch, places)
 end
 
 --- tanh of an affine map of each row's first token (B, H).

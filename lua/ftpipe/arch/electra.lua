@@ -8,7 +8,7 @@ local nn = require "ftpipe.nn"
 local bert = require "ftpipe.arch.bert"
 
 local electra = { name = "electra", class = "Electra", model_types = { "electra" }, prefix = "electra.", version = 1,
-   ignored = bert.ignored, aliases = bert.aliases }
+   keys = bert.keys, ignored = bert.ignored, aliases = bert.aliases }
 
 --- The published classification head (Head "classification" under pool = "pooler").
 electra.classifier = { dense = "classifier.dense", out = "classifier.out_proj", activation = "gelu", drops_first = true }
@@ -33,7 +33,7 @@ function electra.build(config)
 end
 
 local function embedded(embed, d, batch)
-   local h = bert.embed(embed, d, batch)
+   local h = bert.embed(embed, d, batch, batch.types)
    return embed.project and embed.project(h) or h
 end
 

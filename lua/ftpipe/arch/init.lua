@@ -7,7 +7,8 @@
 local sys = require "ftpipe.core.sys"
 
 local arch = {}
-local units = { require "ftpipe.arch.bert", require "ftpipe.arch.electra" }
+local units = { require "ftpipe.arch.bert", require "ftpipe.arch.distilbert", require "ftpipe.arch.electra",
+   require "ftpipe.arch.roberta" }
 
 ---@return table unit
 function arch.find(model_type)

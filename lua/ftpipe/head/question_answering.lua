@@ -1,5 +1,5 @@
 --- Where an answer begins and ends: two logits for each token, as transformers' BertForQuestionAnswering computes them
--- (Devlin et al. 2019, section 4.2). The pooler is not read, and nothing is dropped out before the affine map.
+-- (Devlin et al. 2019, section 4.2). The pooler is not read; before the affine map only DistilBERT drops out.
 
 local nn = require "ftpipe.nn"
 
@@ -10,7 +10,9 @@ function head.build(c)
 end
 
 --- hidden states (T, H) -> start and end logits (T, 2)
-function head.forward(self, h) return self.out(h) end
+function head.forward(self, h, batch, c)
+   return self.out(c.drops_answers and nn.dropout(h, c.dropout, batch, "head.dropout") or h)
+end
 
 head.weights = { ["head.out.weight"] = "qa_outputs.weight", ["head.out.bias"] = "qa_outputs.bias" }
 

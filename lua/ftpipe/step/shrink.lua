@@ -159,8 +159,9 @@ function step.run(ctx, inputs, params)
    end
    local config = {}
    for k, v in pairs(on.config) do config[k] = v end
-   config.num_hidden_layers, config.intermediate_size, config.max_position_embeddings, config.vocab_size =
-      #layers, inner, positions, #ids
+   local keys = on.unit.keys
+   config[keys.layers], config[keys.inner], config[keys.vocab] = #layers, inner, #ids
+   config[keys.positions] = d.first_position + positions
    if tokenizer ~= on.tokenizer then config.pad_token_id = tokenizer:special "pad" end
 
    local large = model.replace_head(on, { head = "hidden_states", width = 1 }, ctx.seed)
@@ -168,7 +169,8 @@ function step.run(ctx, inputs, params)
    for _, p in ipairs(small:parameters()) do
       local name = p:name()
       if name:find "^encoder%.embed%." then
-         local rows = name == "encoder.embed.word.weight" and ids or name == "encoder.embed.position.weight" and range(positions)
+         local rows = name == "encoder.embed.word.weight" and ids or name == "encoder.embed.position.weight"
+            and range(d.first_position + positions)
          p:tensor():copy(rows and weights_of(large, name):take_rows(rows) or weights_of(large, name))
       end
    end
