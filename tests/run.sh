@@ -81,8 +81,9 @@ export FTPIPE RESULTS CMOCKA_MESSAGE_OUTPUT=STDOUT
 # Waiting threads sleep, so that programs side by side do not hold each other up.
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" OMP_NUM_THREADS="${OMP_NUM_THREADS:-2}"
 # What a user has set must not change what is tested; a test's own server is reached directly.
-unset HF_HOME HF_HUB_CACHE HF_TOKEN HF_ENDPOINT HF_HUB_OFFLINE CMOCKA_XML_FILE CMOCKA_TEST_ABORT LUA_PATH LUA_INIT
-export NO_PROXY="${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.1" no_proxy="${no_proxy:+$no_proxy,}localhost,127.0.0.1"
+unset HF_HOME HF_HUB_CACHE HF_TOKEN HF_TOKEN_PATH HF_ENDPOINT HF_HUB_OFFLINE CURL_CA_BUNDLE SSL_CERT_FILE SSL_CERT_DIR \
+    REQUESTS_CA_BUNDLE NETRC FTPIPE_OFFLINE CMOCKA_XML_FILE CMOCKA_TEST_ABORT LUA_PATH LUA_INIT
+export NO_PROXY="${NO_PROXY:+$NO_PROXY,}localhost,127.0.0.0/8,127.0.0.1,127.0.0.2" no_proxy="${no_proxy:+$no_proxy,}localhost,127.0.0.0/8,127.0.0.1,127.0.0.2"
 
 [ $# -eq 0 ] || printf '%s\0' "$@" | xargs -0 -n 1 -P "${TEST_JOBS:-2}" sh tests/run.sh --one
 awk '{ passed += $1; failed += $2 }

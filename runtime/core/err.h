@@ -19,7 +19,8 @@ typedef enum ft_status {
     FT_EMEM,   /* memory is exhausted or the ceiling is reached */
     FT_ENUM,   /* a number became NaN or infinite */
     FT_ESTATE, /* a handle was used after its life, or out of order */
-    FT_EINTR   /* the user asked to stop */
+    FT_EINTR,  /* the user asked to stop */
+    FT_ENET    /* a server could not be reached, or what it sent is not what was asked for */
 } ft_status;
 
 typedef struct ft_err {

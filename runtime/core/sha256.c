@@ -7,6 +7,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -43,15 +45,20 @@ ft_status ft_sha256_final(ft_sha256 *h, unsigned char digest[FT_SHA256_SIZE], ft
     return ok ? FT_OK : ft_fail(e, FT_EMEM, "sha256: libcrypto cannot finish");
 }
 
-void ft_sha256_digits(const unsigned char digest[FT_SHA256_SIZE], char hex[FT_SHA256_HEX])
+static void write_digits(const unsigned char *digest, size_t n, char *hex)
 {
     static const char digit[] = "0123456789abcdef";
 
-    for (int i = 0; i < FT_SHA256_SIZE; i++) {
+    for (size_t i = 0; i < n; i++) {
         hex[2 * i] = digit[digest[i] >> 4];
         hex[2 * i + 1] = digit[digest[i] & 15];
     }
-    hex[2 * FT_SHA256_SIZE] = '\0';
+    hex[2 * n] = '\0';
+}
+
+void ft_sha256_digits(const unsigned char digest[FT_SHA256_SIZE], char hex[FT_SHA256_HEX])
+{
+    write_digits(digest, FT_SHA256_SIZE, hex);
 }
 
 ft_status ft_sha256_hex(const void *bytes, size_t n, char hex[FT_SHA256_HEX], ft_err *e)
@@ -94,6 +101,28 @@ ft_status ft_sha256_file(const char *path, char hex[FT_SHA256_HEX], ft_err *e)
     ft_sha256_free(&h);
     close(fd);
     if (!s) ft_sha256_digits(digest, hex);
+    return s;
+}
+
+ft_status ft_git_blob_file(const char *path, char hex[FT_GIT_HEX], ft_err *e)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    char head[40];
+    struct stat st;
+
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return ft_fail_errno(e, "%s", path);
+    ft_sha256 h = { EVP_MD_CTX_new() };
+    ft_status s = fstat(fd, &st) ? ft_fail_errno(e, "%s", path) : FT_OK;
+    if (!s && (!h.ctx || EVP_DigestInit_ex(h.ctx, EVP_sha1(), NULL) != 1))
+        s = ft_fail(e, FT_EMEM, "libcrypto has no SHA-1");
+    if (!s)
+        s = ft_sha256_update(&h, head, (size_t)snprintf(head, sizeof head, "blob %lld", (long long)st.st_size) + 1, e);
+    if (!s) s = update_from(&h, fd, path, e);
+    if (!s && EVP_DigestFinal_ex(h.ctx, digest, NULL) != 1) s = ft_fail(e, FT_EMEM, "libcrypto cannot finish");
+    ft_sha256_free(&h);
+    close(fd);
+    if (!s) write_digits(digest, 20, hex);
     return s;
 }
 

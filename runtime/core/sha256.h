@@ -31,6 +31,10 @@ void ft_sha256_digits(const unsigned char digest[FT_SHA256_SIZE], char hex[FT_SH
 ft_status ft_sha256_hex(const void *bytes, size_t n, char hex[FT_SHA256_HEX], ft_err *e);
 ft_status ft_sha256_file(const char *path, char hex[FT_SHA256_HEX], ft_err *e);
 
+/* The name that git gives a file with these bytes: SHA-1 of "blob <size>", a NUL and the bytes. */
+enum { FT_GIT_HEX = 41 };
+ft_status ft_git_blob_file(const char *path, char hex[FT_GIT_HEX], ft_err *e);
+
 /* Name and version of the library behind it. */
 const char *ft_sha256_library(void);
 
