@@ -1,38 +1,8 @@
-/* runtime/text/decode.c - ids back to text.
- *
- * Clean-up works on one token at a time, as in the reference: the blank before "." goes,
- * but " do" followed by " not" stays as it is.
- */
+/* runtime/text/decode.c - ids back to text: the tokens, the decoder's steps, all joined. */
 #include <string.h>
 
 #include "core/mem.h"
 #include "text/tok_internal.h"
-
-static const struct rule {
-    const char *from, *to;
-} rules[] = {
-    { " .", "." },   { " ?", "?" },           { " !", "!" },   { " ,", "," },     { " ' ", "'" },    { " n't", "n't" },
-    { " 'm", "'m" }, { " do not", " don't" }, { " 's", "'s" }, { " 've", "'ve" }, { " 're", "'re" },
-};
-
-/* Replace every `from` in b, from `start` on; `to` is not longer. */
-static void replace(ft_buf *b, size_t start, const struct rule *r)
-{
-    const size_t from = strlen(r->from), to = strlen(r->to);
-    size_t read = start, write = start;
-
-    while (read < b->len) {
-        if (b->len - read >= from && !memcmp(b->data + read, r->from, from)) {
-            memcpy(b->data + write, r->to, to);
-            read += from;
-            write += to;
-        } else {
-            b->data[write++] = b->data[read++];
-        }
-    }
-    b->len = write;
-    b->data[write] = '\0';
-}
 
 /* The token of an id for decoding: normalised added tokens in their normalised form. NULL: none, or to be skipped. */
 static const char *token_text(const ft_tokenizer *t, int32_t id, bool skip_special, size_t *len)
@@ -46,36 +16,47 @@ static const char *token_text(const ft_tokenizer *t, int32_t id, bool skip_speci
     return a && a->special ? NULL : s;
 }
 
-static ft_status add_token(const ft_tokenizer *t, const char *s, size_t len, bool first, ft_buf *out, ft_err *e)
+static ft_status collect(const ft_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, ft_strings *out,
+                         ft_err *e)
 {
-    const size_t start = out->len, skip = t->decoder.prefix_len;
-    const bool inside = t->decoder.wordpiece && !first && len >= skip && !memcmp(s, t->decoder.prefix, skip);
-    ft_status status = FT_OK;
+    ft_status s = FT_OK;
 
-    if (inside) {
-        s += skip;
-        len -= skip;
-    } else if (!first) {
-        status = ft_buf_putc(out, ' ', e);
+    for (size_t i = 0; i < n && !s; i++) {
+        size_t len;
+        const char *text = token_text(t, ids[i], skip_special, &len);
+        if (text) s = ft_strings_add(out, text, len, e);
     }
-    if (!status) status = ft_buf_add(out, s, len, e);
-    if (status || !t->decoder.cleanup) return status;
-    for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) replace(out, start, &rules[i]);
-    return FT_OK;
+    return s;
+}
+
+/* Without a decoder blanks stand between tokens. */
+static ft_status join(const ft_strings *in, const char *between, ft_buf *out, ft_err *e)
+{
+    ft_status s = ft_buf_add(out, "", 0, e);
+
+    for (size_t i = 0; i < in->n && !s; i++) {
+        size_t n;
+        const char *text = ft_strings_get(in, i, &n);
+        if (i) s = ft_buf_puts(out, between, e);
+        if (!s) s = ft_buf_add(out, text, n, e);
+    }
+    return s;
 }
 
 ft_status ft_tokenizer_decode(const ft_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, ft_buf *out,
                               ft_err *e)
 {
-    bool first = true;
-    ft_status s = ft_buf_add(out, "", 0, e);
+    ft_strings a = { 0 }, b = { 0 };
+    ft_status s = collect(t, ids, n, skip_special, &a, e);
 
-    for (size_t i = 0; i < n && !s; i++) {
-        size_t len;
-        const char *text = token_text(t, ids[i], skip_special, &len);
-        if (!text) continue;
-        s = add_token(t, text, len, first, out, e);
-        first = false;
+    for (size_t i = 0; i < t->decoder.n && !s; i++) {
+        s = t->decoder.at[i].kind->decode(t->decoder.at[i].self, &a, &b, e);
+        const ft_strings old = a;
+        a = b;
+        b = old;
     }
+    if (!s) s = join(&a, t->decoder.n ? "" : " ", out, e);
+    ft_strings_free(&a);
+    ft_strings_free(&b);
     return s;
 }

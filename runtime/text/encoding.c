@@ -157,20 +157,33 @@ static void add_special(ft_encoding *x, const ft_post_piece *p, bool offsets)
     x->n++;
 }
 
-static void add_text(ft_encoding *x, const ft_post_piece *p, const ft_raw *raw, size_t from, size_t to, bool offsets)
+/* The span of a token without its white space. A first token (of the window, or at the text's beginning) with one blank
+ * before it keeps that, where a blank is put before texts: nothing in the text stands for it. */
+static ft_span trimmed(const ft_post *post, ft_span s, ft_blanks b, bool first)
+{
+    const bool added = (first || s.begin == 0) && post->prefix && b.lead == 1;
+
+    if (!added) s.begin = s.begin + b.lead < s.end ? s.begin + b.lead : s.end;
+    if (s.end >= b.trail) s.end = s.end - b.trail > s.begin ? s.end - b.trail : s.begin;
+    return s;
+}
+
+static void add_text(ft_encoding *x, const ft_post *post, const ft_post_piece *p, const ft_raw *raw, size_t from,
+                     size_t to, bool offsets)
 {
     for (size_t i = from; i < to; i++, x->n++) {
         x->ids[x->n] = raw->ids[i];
         x->type_ids[x->n] = p->type_id;
         x->sequence[x->n] = p->sequence;
         if (!offsets) continue;
-        x->begin[x->n] = raw->spans[i].begin;
-        x->end[x->n] = raw->spans[i].end;
+        const ft_span s = post->trim ? trimmed(post, raw->spans[i], raw->blanks[i], i == from) : raw->spans[i];
+        x->begin[x->n] = s.begin;
+        x->end[x->n] = s.end;
     }
 }
 
-static void add_window(ft_encoding *x, const ft_template *t, const ft_raw *raw, const plan *p, size_t w,
-                       const ft_encode_opts *o)
+static void add_window(ft_encoding *x, const ft_post *post, const ft_template *t, const ft_raw *raw, const plan *p,
+                       size_t w, const ft_encode_opts *o)
 {
     for (size_t i = 0; i < t->n; i++) {
         const ft_post_piece *piece = &t->pieces[i];
@@ -180,7 +193,7 @@ static void add_window(ft_encoding *x, const ft_template *t, const ft_raw *raw, 
             continue;
         }
         const size_t from = k == p->slides ? w * p->step : 0;
-        add_text(x, piece, &raw[k], from, at_most(raw[k].n, from + p->keep[k]), o->want_offsets);
+        add_text(x, post, piece, &raw[k], from, at_most(raw[k].n, from + p->keep[k]), o->want_offsets);
     }
 }
 
@@ -194,9 +207,10 @@ static size_t window_length(const ft_template *t, size_t a, size_t b, bool speci
     return n;
 }
 
-ft_status ft_encoding_compose(ft_encoding *x, const ft_template *t, const ft_raw *raw, bool pair,
+ft_status ft_encoding_compose(ft_encoding *x, const ft_post *post, const ft_raw *raw, bool pair,
                               const ft_encode_opts *o, ft_err *e)
 {
+    const ft_template *t = pair ? &post->pair : &post->single;
     plan p;
     ft_status s = make_plan(&p, raw, pair, o->add_special ? t->n_special : 0, o, e);
 
@@ -209,7 +223,7 @@ ft_status ft_encoding_compose(ft_encoding *x, const ft_template *t, const ft_raw
     x->truncated = p.windows > 1 || p.keep[0] < raw[0].n || p.keep[1] < raw[1].n;
     for (size_t w = 0; w < p.windows; w++) {
         x->window_at[w] = x->n;
-        add_window(x, t, raw, &p, w, o);
+        add_window(x, post, t, raw, &p, w, o);
     }
     x->window_at[p.windows] = x->n;
     x->n_windows = p.windows;

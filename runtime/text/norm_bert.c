@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "text/json_get.h"
+#include "text/part.h"
 #include "text/unicode.h"
 
 enum { WORST_GROWTH = 3 }; /* normalised bytes for one byte of source: U+0390 is 2 bytes, decomposed 6 */
@@ -24,7 +26,7 @@ static void put(ft_normal *out, uint32_t cp, ft_span from)
     out->n += used;
 }
 
-static void finish(const ft_norm *norm, ft_normal *out, uint32_t cp, ft_span from)
+static void finish(const ft_bert_norm *norm, ft_normal *out, uint32_t cp, ft_span from)
 {
     uint32_t low[2];
 
@@ -71,7 +73,7 @@ static void sort_pending(ft_normal *t)
     memcpy(t->pending, t->sorted, t->n_pending * sizeof *t->pending);
 }
 
-static void flush(const ft_norm *norm, ft_normal *t)
+static void flush(const ft_bert_norm *norm, ft_normal *t)
 {
     size_t source = 0;
 
@@ -84,7 +86,7 @@ static void flush(const ft_norm *norm, ft_normal *t)
 }
 
 /* One character of cleaned text. */
-static ft_status decompose(const ft_norm *norm, ft_normal *t, uint32_t cp, unsigned class, ft_span from, ft_err *e)
+static ft_status decompose(const ft_bert_norm *norm, ft_normal *t, uint32_t cp, unsigned class, ft_span from, ft_err *e)
 {
     uint32_t part[FT_UC_MAX_DECOMP] = { cp };
     const ft_status s = reserve_pending(t, e);
@@ -102,14 +104,14 @@ static ft_status decompose(const ft_norm *norm, ft_normal *t, uint32_t cp, unsig
 
 /* ==== The whole ==== */
 
-static ft_status one(const ft_norm *norm, ft_normal *out, uint32_t cp, unsigned class, ft_span from, ft_err *e)
+static ft_status one(const ft_bert_norm *norm, ft_normal *out, uint32_t cp, unsigned class, ft_span from, ft_err *e)
 {
     if (norm->strip) return decompose(norm, out, cp, class, from, e);
     finish(norm, out, cp, from);
     return FT_OK;
 }
 
-ft_status ft_norm_bert(const ft_norm *norm, const char *s, size_t n, uint32_t base, ft_normal *out, ft_err *e)
+ft_status ft_norm_bert(const ft_bert_norm *norm, const char *s, size_t n, uint32_t base, ft_normal *out, ft_err *e)
 {
     ft_status status = ft_normal_reserve(out, n * WORST_GROWTH + 8, e);
     size_t used = 0;
@@ -133,3 +135,37 @@ ft_status ft_norm_bert(const ft_norm *norm, const char *s, size_t n, uint32_t ba
     if (!status) flush(norm, out);
     return status;
 }
+
+/* ==== As a part ==== */
+
+static ft_status bert_load(void **out, const json_t *o, const char *where, ft_err *e)
+{
+    ft_bert_norm *n = *out = ft_calloc(1, sizeof *n);
+
+    if (!n) return ft_fail_mem(e, sizeof *n);
+    ft_status s = ft_json_flag(&n->clean, o, "clean_text", where, e);
+    if (!s) s = ft_json_flag(&n->cjk, o, "handle_chinese_chars", where, e);
+    if (!s) s = ft_json_flag(&n->lower, o, "lowercase", where, e);
+    n->strip = n->lower; /* null follows lowercase */
+    const json_t *strip = json_object_get(o, "strip_accents");
+    return s || !strip || json_is_null(strip) ? s : ft_json_flag(&n->strip, o, "strip_accents", where, e);
+}
+
+/* As a later step of several: what was told of `in` holds for what it is made of. */
+static ft_status bert_normalise(const void *self, const ft_normal *in, ft_normal *out, ft_err *e)
+{
+    const ft_status s = ft_norm_bert(self, in->text, in->n, 0, out, e);
+    size_t at = 0, cp = 0;
+
+    for (size_t i = 0; i < out->n && !s; i++) {
+        for (; cp < out->from[i].begin; cp++) { /* code points of `in`, which do not go back */
+            size_t used;
+            ft_utf8_get(in->text + at, &used);
+            at += used;
+        }
+        out->from[i] = in->from[at];
+    }
+    return s;
+}
+
+const ft_part_kind ft_norm_bert_part = { .type = "BertNormalizer", .load = bert_load, .normalise = bert_normalise };

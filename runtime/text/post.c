@@ -19,21 +19,38 @@ ft_status ft_template_add(ft_template *t, int sequence, int32_t id, int32_t type
     return FT_OK;
 }
 
+typedef struct line {
+    ft_template *to;
+    ft_post_piece piece;
+} line;
+
+static ft_status add_all(const line *all, size_t n, ft_err *e)
+{
+    ft_status s = FT_OK;
+
+    for (size_t i = 0; i < n && !s; i++)
+        s = ft_template_add(all[i].to, all[i].piece.sequence, all[i].piece.id, all[i].piece.type_id, e);
+    return s;
+}
+
 ft_status ft_post_bert(ft_post *p, int32_t cls, int32_t sep, ft_err *e)
 {
-    const struct {
-        ft_template *to;
-        ft_post_piece piece;
-    } all[] = {
+    const line all[] = {
         { &p->single, { -1, cls, 0 } }, { &p->single, { 0, 0, 0 } },  { &p->single, { -1, sep, 0 } },
         { &p->pair, { -1, cls, 0 } },   { &p->pair, { 0, 0, 0 } },    { &p->pair, { -1, sep, 0 } },
         { &p->pair, { 1, 0, 1 } },      { &p->pair, { -1, sep, 1 } },
     };
-    ft_status s = FT_OK;
+    return add_all(all, sizeof all / sizeof *all, e);
+}
 
-    for (size_t i = 0; i < sizeof all / sizeof *all && !s; i++)
-        s = ft_template_add(all[i].to, all[i].piece.sequence, all[i].piece.id, all[i].piece.type_id, e);
-    return s;
+ft_status ft_post_roberta(ft_post *p, int32_t cls, int32_t sep, ft_err *e)
+{
+    const line all[] = {
+        { &p->single, { -1, cls, 0 } }, { &p->single, { 0, 0, 0 } }, { &p->single, { -1, sep, 0 } },
+        { &p->pair, { -1, cls, 0 } },   { &p->pair, { 0, 0, 0 } },   { &p->pair, { -1, sep, 0 } },
+        { &p->pair, { -1, sep, 0 } },   { &p->pair, { 1, 0, 0 } },   { &p->pair, { -1, sep, 0 } },
+    };
+    return add_all(all, sizeof all / sizeof *all, e);
 }
 
 ft_status ft_post_none(ft_post *p, ft_err *e)

@@ -14,8 +14,9 @@
 
 enum { MAX_BYTES = 1 << 28 };
 
-const char *const ft_tokenizer_file[FT_TOKENIZER_FILES] = { "tokenizer.json", "vocab.txt", "tokenizer_config.json",
-                                                            "special_tokens_map.json" };
+const char *const ft_tokenizer_file[FT_TOKENIZER_FILES] = {
+    "tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"
+};
 
 static bool exists(const char *path)
 {
@@ -41,7 +42,9 @@ static ft_status read_directory(ft_tokenizer *t, const char *dir, ft_err *e)
 
     for (int i = 0; i < FT_TOKENIZER_FILES && !s; i++) s = read_if_there(&t->files[i], dir, ft_tokenizer_file[i], e);
     if (s || t->files[FT_FILE_TOKENIZER].len) return s;
-    if (!t->files[FT_FILE_VOCAB].len) return ft_fail(e, FT_EIO, "%s: has no tokenizer.json and no vocab.txt", dir);
+    const bool pair = t->files[FT_FILE_VOCAB_JSON].len && t->files[FT_FILE_MERGES].len;
+    if (!t->files[FT_FILE_VOCAB].len && !pair)
+        return ft_fail(e, FT_EIO, "%s: has no tokenizer.json, no vocab.txt, and no vocab.json with merges.txt", dir);
     s = read_if_there(&old, dir, "added_tokens.json", e);
     if (!s && old.len) s = ft_fail(e, FT_EDATA, "%s: added_tokens.json is not supported; want a tokenizer.json", dir);
     ft_buf_free(&old);
@@ -59,25 +62,45 @@ static ft_status read_files(ft_tokenizer *t, const char *path, ft_err *e)
     return ft_file_read(&t->files[json ? FT_FILE_TOKENIZER : FT_FILE_VOCAB], path, MAX_BYTES, e);
 }
 
-/* The special tokens' ids. The unknown token is the model's, whatever the configs say. */
+/* The special tokens' ids. The unknown token is the model's, whatever the configs say; where they say nothing, it is the
+ * first of the usual names that there is. */
 static void name_specials(ft_tokenizer *t, const json_t *config, const json_t *special)
 {
     for (int k = 0; k < FT_SPECIALS; k++) {
-        const char *name = k == FT_UNK ? t->kind->unk(t->model) : ft_special_name(config, special, (ft_special)k);
+        bool said = false;
+        const char *name = k == FT_UNK ? t->kind->unk(t->model) : NULL;
+        if (!name) name = ft_special_name(config, special, (ft_special)k, &said);
         t->special[k] = name ? ft_tokenizer_id(t, name, strlen(name)) : -1;
+        for (int style = 0; style < FT_STYLES && !name && !said && t->special[k] < 0; style++) {
+            const char *usual = ft_special_default((ft_special)k, style);
+            t->special[k] = ft_tokenizer_id(t, usual, strlen(usual));
+        }
     }
+}
+
+/* The tokenizer.json of the files, made where there is none. */
+static ft_status make_json(ft_tokenizer *t, const json_t *config, const json_t *special, ft_err *e)
+{
+    ft_buf *json = &t->files[FT_FILE_TOKENIZER];
+    const bool lines = t->files[FT_FILE_VOCAB].len > 0;
+
+    if (json->len) return FT_OK;
+    const ft_status s = lines ? ft_tokenizer_json_of_vocab(json, &t->files[FT_FILE_VOCAB], config, special, e)
+                              : ft_tokenizer_json_of_merges(json, &t->files[FT_FILE_VOCAB_JSON],
+                                                            &t->files[FT_FILE_MERGES], config, special, e);
+    return s ? ft_context(e, "%s", lines ? "vocab.txt" : "vocab.json") : s;
 }
 
 static ft_status build(ft_tokenizer *t, ft_err *e)
 {
     json_t *config, *special;
     ft_buf *json = &t->files[FT_FILE_TOKENIZER];
-    const char *source = ft_tokenizer_file[json->len ? FT_FILE_TOKENIZER : FT_FILE_VOCAB];
+    const char *source = json->len ? "tokenizer.json" : t->files[FT_FILE_VOCAB].len ? "vocab.txt" : "vocab.json";
 
     ft_status s = ft_tokenizer_configs(&config, &special, t->files, e);
+    if (!s) s = make_json(t, config, special, e);
     if (!s) {
-        if (!json->len) s = ft_tokenizer_json_of_vocab(json, &t->files[FT_FILE_VOCAB], config, special, e);
-        if (!s) s = ft_tokenizer_from_json(t, json->data, json->len, e);
+        s = ft_tokenizer_from_json(t, json->data, json->len, e);
         if (s) ft_context(e, "%s", source);
     }
     if (!s) name_specials(t, config, special);

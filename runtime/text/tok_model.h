@@ -6,6 +6,8 @@
 #ifndef FT_TEXT_TOK_MODEL_H
 #define FT_TEXT_TOK_MODEL_H
 
+#include <stdbool.h>
+
 #include "text/vocab.h"
 
 struct json_t;
@@ -18,10 +20,13 @@ typedef struct ft_piece {
 typedef struct ft_pieces {
     ft_piece *at;
     size_t n, cap;
+    void *work; /* memory of the model, kept from word to word */
+    size_t work_cap;
 } ft_pieces;
 
 typedef struct ft_model_kind {
     const char *type; /* the "type" of "model" in tokenizer.json */
+    bool cached;      /* splitting a word costs more than looking up what it became the last time */
 
     /* Make a model from that JSON object; *out is freed by free, also after an error. */
     ft_status (*load)(void **out, const struct json_t *o, ft_err *e);
@@ -34,12 +39,19 @@ typedef struct ft_model_kind {
     const char *(*unk)(const void *model); /* the unknown token, or NULL */
 } ft_model_kind;
 
-extern const ft_model_kind ft_model_wordpiece;
+extern const ft_model_kind ft_model_wordpiece, ft_model_bpe;
 
 /* NULL-terminated. */
 extern const ft_model_kind *const ft_model_kinds[];
 
+/* The kind that a "model" of tokenizer.json names or, in old files without a type, shows by its members. FT_EDATA: none. */
+ft_status ft_model_kind_of(const ft_model_kind **out, const struct json_t *o, ft_err *e);
+
 /* Room for n pieces in all. */
 ft_status ft_pieces_reserve(ft_pieces *p, size_t n, ft_err *e);
+
+/* p->work has room for n bytes, whatever is in them; aligned for any type. */
+ft_status ft_pieces_work(ft_pieces *p, size_t n, ft_err *e);
+void ft_pieces_free(ft_pieces *p);
 
 #endif

@@ -15,7 +15,9 @@
 
 static const char *const special_key[FT_SPECIALS] = { "pad_token", "unk_token", "cls_token", "sep_token",
                                                       "mask_token" };
-static const char *const special_default[FT_SPECIALS] = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" };
+static const char *const special_default[FT_SPECIALS][2] = {
+    { "[PAD]", "<pad>" }, { "[UNK]", "<unk>" }, { "[CLS]", "<s>" }, { "[SEP]", "</s>" }, { "[MASK]", "<mask>" },
+};
 
 static const json_t *special_value(const json_t *config, const json_t *special, ft_special which)
 {
@@ -23,12 +25,22 @@ static const json_t *special_value(const json_t *config, const json_t *special, 
     return v ? v : json_object_get(special, special_key[which]);
 }
 
-const char *ft_special_name(const json_t *config, const json_t *special, ft_special which)
+const char *ft_special_name(const json_t *config, const json_t *special, ft_special which, bool *said)
 {
     const json_t *v = special_value(config, special, which);
 
-    if (!v) return special_default[which];
+    *said = v != NULL;
     return json_string_value(json_is_object(v) ? json_object_get(v, "content") : v);
+}
+
+const char *ft_special_default(ft_special which, int style) { return special_default[which][style]; }
+
+static const char *name_or_default(const json_t *config, const json_t *special, ft_special which, int style)
+{
+    bool said;
+    const char *name = ft_special_name(config, special, which, &said);
+
+    return said ? name : ft_special_default(which, style);
 }
 
 /* ==== Lines ==== */
@@ -132,12 +144,13 @@ static bool listed(const json_t *list, const char *content)
     return false;
 }
 
-static ft_status added_tokens(json_t *list, const json_t *config, const json_t *special, const ft_vocab *v, ft_err *e)
+ft_status ft_added_of_configs(json_t *list, const json_t *config, const json_t *special, const ft_vocab *v, int style,
+                              ft_err *e)
 {
     ft_status s = add_decoder(list, config, v, e);
 
     for (int k = 0; k < FT_SPECIALS && !s; k++) {
-        const char *name = ft_special_name(config, special, (ft_special)k);
+        const char *name = name_or_default(config, special, (ft_special)k, style);
         const bool needed = k != FT_PAD && k != FT_MASK;
         if (!name && needed) s = ft_fail(e, FT_EDATA, "tokenizer_config.json: %s is no token", special_key[k]);
         if (!name) continue;
@@ -188,8 +201,9 @@ static json_t *post_processor(const char *cls, int32_t cls_id, const char *sep, 
 /* Takes over `added` and `vocab`. NULL: no memory. */
 static json_t *assemble(const json_t *config, const json_t *special, const ft_vocab *v, json_t *added, json_t *vocab)
 {
-    const char *unk = ft_special_name(config, special, FT_UNK), *cls = ft_special_name(config, special, FT_CLS);
-    const char *sep = ft_special_name(config, special, FT_SEP);
+    const char *unk = name_or_default(config, special, FT_UNK, FT_STYLE_BERT);
+    const char *cls = name_or_default(config, special, FT_CLS, FT_STYLE_BERT);
+    const char *sep = name_or_default(config, special, FT_SEP, FT_STYLE_BERT);
     const json_t *accents = json_object_get(config, "strip_accents");
     json_t *strip = json_is_boolean(accents) ? json_boolean(json_is_true(accents)) : json_null();
     json_t *post = post_processor(cls, ft_vocab_id(v, cls, strlen(cls)), sep, ft_vocab_id(v, sep, strlen(sep)));
@@ -230,7 +244,7 @@ ft_status ft_tokenizer_json_of_vocab(ft_buf *out, const ft_buf *vocab, const jso
     ft_status s = added ? check_class(config, e) : ft_fail(e, FT_EMEM, "out of memory: making added tokens");
     if (!s) s = read_lines(&v, vocab, e);
     if (!s) s = ft_vocab_seal(&v, e);
-    if (!s) s = added_tokens(added, config, special, &v, e);
+    if (!s) s = ft_added_of_configs(added, config, special, &v, FT_STYLE_BERT, e);
     if (!s) s = vocab_object(&tokens, &v, e);
     if (!s) {
         all = assemble(config, special, &v, added, tokens);

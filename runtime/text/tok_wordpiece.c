@@ -30,21 +30,6 @@ static void wordpiece_free(void *model)
     ft_free(m);
 }
 
-static ft_status read_vocab(wordpiece *m, const json_t *o, ft_err *e)
-{
-    json_t *vocab, *id;
-    const char *token;
-    ft_status s = ft_json_member(&vocab, o, "vocab", JSON_OBJECT, "model", e);
-
-    if (s) return s;
-    json_object_foreach (vocab, token, id) {
-        if (!json_is_integer(id)) return ft_fail(e, FT_EDATA, "model.vocab: the id of \"%.80s\" is no integer", token);
-        s = ft_vocab_add(&m->vocab, token, strlen(token), json_integer_value(id), e);
-        if (s) return ft_context(e, "model.vocab");
-    }
-    return ft_vocab_seal(&m->vocab, e);
-}
-
 static ft_status read_text(char **out, size_t *len, const json_t *o, const char *key, ft_err *e)
 {
     const char *text;
@@ -65,7 +50,7 @@ static ft_status wordpiece_load(void **out, const struct json_t *o, ft_err *e)
     ft_status s = read_text(&m->unk, &unk_len, o, "unk_token", e);
     if (!s) s = read_text(&m->prefix, &m->prefix_len, o, "continuing_subword_prefix", e);
     if (!s) s = ft_json_int(&max_chars, o, "max_input_chars_per_word", 0, INT32_MAX, "model", e);
-    if (!s) s = read_vocab(m, o, e);
+    if (!s) s = ft_vocab_read(&m->vocab, o, e);
     if (s) return s;
 
     m->max_chars = (size_t)max_chars;

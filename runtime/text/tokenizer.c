@@ -28,7 +28,10 @@ void ft_tokenizer_release(ft_tokenizer *t)
     }
     pthread_mutex_destroy(&t->lock);
     for (int i = 0; i < FT_TOKENIZER_FILES; i++) ft_buf_free(&t->files[i]);
-    ft_free(t->decoder.prefix);
+    ft_free(t->blanks);
+    ft_parts_free(&t->norm);
+    ft_parts_free(&t->pretok);
+    ft_parts_free(&t->decoder);
     ft_post_free(&t->post);
     ft_added_free(&t->added);
     if (t->kind) t->kind->free(t->model);
@@ -103,7 +106,7 @@ static ft_status encode(const ft_tokenizer *t, ft_text text, ft_text pair, const
         s = ft_tokenizer_raw(t, pair.data, pair.len, x, &raw[1], e);
         if (s) ft_context(e, "second text");
     }
-    if (!s) s = ft_encoding_compose(out, two ? &t->post.pair : &t->post.single, raw, two, opts, e);
+    if (!s) s = ft_encoding_compose(out, &t->post, raw, two, opts, e);
     if (s) ft_encoding_clear(out);
     return s;
 }

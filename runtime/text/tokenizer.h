@@ -1,6 +1,6 @@
 /* runtime/text/tokenizer.h - text to token ids and back, as Hugging Face `tokenizers` does it.
  *
- * Reads tokenizer.json, or vocab.txt with tokenizer_config.json. The padding and
+ * Reads tokenizer.json, vocab.txt, or vocab.json and merges.txt, the latter with tokenizer_config.json. The padding and
  * truncation settings in tokenizer.json are ignored: batches are ragged, and the caller
  * says max_length. What may surprise: token offsets count code points, not bytes.
  */
@@ -17,7 +17,7 @@ typedef struct ft_tokenizer ft_tokenizer;
 
 /* ==== Life ==== */
 
-/* Load from a directory (its tokenizer.json, else its vocab.txt), a tokenizer.json, or a vocab.txt. The
+/* Load from a directory (its tokenizer.json, else its vocab.txt, else its vocab.json and merges.txt), a tokenizer.json, or a vocab.txt. The
  * directory's tokenizer_config.json and special_tokens_map.json name the special tokens and, for vocab.txt,
  * give do_lower_case, strip_accents, tokenize_chinese_chars and added_tokens_decoder.
  * One reference in *out, NULL after an error. FT_EIO; FT_EDATA names file, place and what is not supported. */
@@ -99,8 +99,8 @@ ft_status ft_tokenizer_encode_batch(const ft_tokenizer *t, const ft_text *texts,
 
 /* ==== Decoding ==== */
 
-/* Append the text of n ids: tokens joined by blanks, "##" parts without, and the blanks before punctuation
- * removed if tokenizer.json's decoder says cleanup. Ids of no token are left out. */
+/* Append the text of n ids, as tokenizer.json's decoder makes it; without one, tokens joined by blanks. Ids of no token are
+ * left out. */
 ft_status ft_tokenizer_decode(const ft_tokenizer *t, const int32_t *ids, size_t n, bool skip_special, ft_buf *out,
                               ft_err *e);
 

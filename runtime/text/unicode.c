@@ -36,6 +36,21 @@ static size_t valid_sequence(const unsigned char *s, size_t n)
     return want;
 }
 
+bool ft_utf8_next(const char *text, size_t n, size_t *used)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    *used = s[0] < 0x80 ? 1 : valid_sequence(s, n);
+    if (*used) return true;
+    *used = 1;
+    for (size_t k = 2; k <= 3 && k <= n; k++) { /* does some further byte make a longer beginning whole? */
+        unsigned char longer[4] = { s[0], s[1], k > 2 ? s[2] : 0x80, 0x80 };
+        if (!valid_sequence(longer, 4) || (s[k - 1] & 0xC0) != 0x80) break;
+        *used = k;
+    }
+    return false;
+}
+
 ft_status ft_utf8_check(const char *text, size_t n, ft_err *e)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -190,19 +205,24 @@ int ft_uc_lower(uint32_t cp, uint32_t out[2])
 
 /* ==== General categories ==== */
 
-bool ft_uc_is_alnum(uint32_t cp)
+bool ft_uc_is_letter(uint32_t cp)
 {
-    switch (utf8proc_category((utf8proc_int32_t)cp)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO: return true;
-    default: return false;
-    }
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c >= UTF8PROC_CATEGORY_LU && c <= UTF8PROC_CATEGORY_LO;
+}
+
+bool ft_uc_is_number(uint32_t cp)
+{
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c >= UTF8PROC_CATEGORY_ND && c <= UTF8PROC_CATEGORY_NO;
+}
+
+bool ft_uc_is_alnum(uint32_t cp) { return ft_uc_is_letter(cp) || ft_uc_is_number(cp); }
+
+bool ft_uc_is_mark(uint32_t cp)
+{
+    const utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+    return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME;
 }
 
 bool ft_uc_is_cased(uint32_t cp)

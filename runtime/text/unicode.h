@@ -27,6 +27,10 @@ enum { FT_UC_MAX_DECOMP = 4 }; /* code points of the longest canonical decomposi
 /* Check that n bytes are UTF-8 (no surrogates, nothing overlong). FT_EDATA names the first bad byte, from 0. */
 ft_status ft_utf8_check(const char *s, size_t n, ft_err *e);
 
+/* Whether s (n > 0 bytes, unchecked) begins with a character of UTF-8. *used: its bytes, or those of the longest beginning of
+ * one, at least 1. */
+bool ft_utf8_next(const char *s, size_t n, size_t *used);
+
 /* Read one code point of checked text; *used is its length in bytes, 1 to 4. */
 uint32_t ft_utf8_get(const char *s, size_t *used);
 
@@ -51,8 +55,11 @@ unsigned ft_uc_combining(uint32_t cp);
 /* Lower case without context (no final sigma); returns 1 or 2 code points in out. */
 int ft_uc_lower(uint32_t cp, uint32_t out[2]);
 
-/* Letters and numbers: the general categories L*, Nd, Nl and No. */
+/* The general categories L*; Nd, Nl and No; all of these; M* (combining marks). */
+bool ft_uc_is_letter(uint32_t cp);
+bool ft_uc_is_number(uint32_t cp);
 bool ft_uc_is_alnum(uint32_t cp);
+bool ft_uc_is_mark(uint32_t cp);
 
 /* A letter that has case; a character that does not count when a word's case is looked at (Unicode 15, section 3.13,
  * by general category; of the punctuation only apostrophes, full stops, colons and middle dots). */

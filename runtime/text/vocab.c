@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "text/json_get.h"
 
 /* FNV's low bits are weak for short strings: spread the hash before it picks a slot. */
 static uint64_t spread(uint64_t h)
@@ -93,6 +94,21 @@ ft_status ft_vocab_add(ft_vocab *v, const char *token, size_t len, int64_t id, f
     if (id >= v->ids) v->ids = (int32_t)id + 1;
     if (len > v->longest) v->longest = (uint32_t)len;
     return FT_OK;
+}
+
+ft_status ft_vocab_read(ft_vocab *v, const json_t *model, ft_err *e)
+{
+    json_t *vocab, *id;
+    const char *token;
+    ft_status s = ft_json_member(&vocab, model, "vocab", JSON_OBJECT, "model", e);
+
+    if (s) return s;
+    json_object_foreach (vocab, token, id) {
+        if (!json_is_integer(id)) return ft_fail(e, FT_EDATA, "model.vocab: the id of \"%.80s\" is no integer", token);
+        s = ft_vocab_add(v, token, strlen(token), json_integer_value(id), e);
+        if (s) return ft_context(e, "model.vocab");
+    }
+    return ft_vocab_seal(v, e);
 }
 
 ft_status ft_vocab_seal(ft_vocab *v, ft_err *e)

@@ -37,6 +37,10 @@ typedef struct ft_vocab {
 /* Add a token; one that is there gets the new id. FT_EDATA: too long, or the id is out of range. */
 ft_status ft_vocab_add(ft_vocab *v, const char *token, size_t len, int64_t id, ft_err *e);
 
+/* Add all of the "vocab" of a model in tokenizer.json, an object of tokens and ids, and seal. */
+struct json_t;
+ft_status ft_vocab_read(ft_vocab *v, const struct json_t *model, ft_err *e);
+
 /* After the last add, before ft_vocab_token_of: build the way from ids to tokens. */
 ft_status ft_vocab_seal(ft_vocab *v, ft_err *e);
 void ft_vocab_free(ft_vocab *v);

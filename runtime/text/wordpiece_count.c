@@ -10,7 +10,7 @@
 #include "core/fs.h"
 #include "core/mem.h"
 #include "text/norm.h"
-#include "text/pretok.h"
+#include "text/pretok_bert.h"
 #include "text/unicode.h"
 #include "text/word_table.h"
 #include "text/wordpiece_words.h"
@@ -30,7 +30,7 @@ ft_status ft_words_new(ft_word_counts **out, const ft_word_opts *opts, ft_err *e
 
     if (!w) return ft_fail_mem(e, sizeof *w);
     w->opts = *opts;
-    w->norm = (ft_norm){ .apply = ft_norm_bert, .clean = true, .cjk = opts->cjk, .lower = opts->lowercase };
+    w->norm = (ft_bert_norm){ .clean = true, .cjk = opts->cjk, .lower = opts->lowercase };
     w->norm.strip = opts->strip_accents < 0 ? opts->lowercase : opts->strip_accents > 0;
     for (uint32_t c = 0; c < 256; c++) {
         const unsigned class = c < 128 ? ft_uc_class(c) : FT_UC_REMOVE;
@@ -77,9 +77,9 @@ static ft_status count_word(ft_word_part *p, const char *word, size_t n, ft_err 
 static ft_status count_slowly(const ft_word_counts *w, ft_word_part *p, const char *s, size_t n, ft_err *e)
 {
     size_t at = 0, begin, end;
-    ft_status status = w->norm.apply(&w->norm, s, n, 0, &p->normal, e);
+    ft_status status = ft_norm_bert(&w->norm, s, n, 0, &p->normal, e);
 
-    while (!status && ft_pretok_bert(p->normal.text, p->normal.n, &at, &begin, &end))
+    while (!status && ft_bert_word(p->normal.text, p->normal.n, &at, &begin, &end))
         status = count_word(p, p->normal.text + begin, end - begin, e);
     return status;
 }

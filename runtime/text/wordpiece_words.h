@@ -20,7 +20,7 @@ typedef struct ft_word_part {
 
 struct ft_word_counts {
     ft_word_opts opts;
-    ft_norm norm;
+    ft_bert_norm norm;
     uint8_t kind[256]; /* how a byte is treated, see wordpiece_count.c */
     char low[256];     /* an ASCII byte in lower case, if that is wanted */
     ft_word_part part[FT_WORD_THREADS];

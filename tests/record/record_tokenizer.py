@@ -24,7 +24,7 @@ import hashlib
 import struct
 import sys
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 FIXTURES = "tests/fixtures/tokenizer"
 REMOVE, SPACE, PUNCT, MARK, CJK, WORD, NFD = 1, 2, 4, 8, 16, 32, 64
@@ -193,7 +193,30 @@ def write_fixture(name, tok):
         f.write("\n".join(rows) + "\n")
 
 
+def byte_level_files(folder):
+    """vocab.json and merges.txt of a small byte-level BPE learnt from the sentences."""
+    tok = Tokenizer(models.BPE())
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(vocab_size=520, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
+                                  initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False)
+    tok.train([f"{FIXTURES}/sentences.txt"], trainer)
+    tok.model.save(folder)
+
+
+def roberta_tokenizer(folder):
+    """What vocab.json and merges.txt mean when they have RoBERTa's special tokens."""
+    tok = Tokenizer(models.BPE.from_file(folder + "/vocab.json", folder + "/merges.txt"))
+    tok.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", AddedToken("<mask>", lstrip=True, special=True)])
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tok.decoder = decoders.ByteLevel()
+    ids = [(name, tok.token_to_id(name)) for name in ("</s>", "<s>")]
+    tok.post_processor = processors.RobertaProcessing(*ids, trim_offsets=True, add_prefix_space=False)
+    return tok
+
+
 def write_fixtures():
+    byte_level_files(f"{FIXTURES}/bytes")
+    write_fixture("bytes", roberta_tokenizer(f"{FIXTURES}/bytes"))
     write_fixture("json", Tokenizer.from_file(f"{FIXTURES}/json/tokenizer.json"))
     write_fixture("lower", vocab_tokenizer(f"{FIXTURES}/lower/vocab.txt", True))
     write_fixture("cased", vocab_tokenizer(f"{FIXTURES}/cased/vocab.txt", False))

@@ -136,6 +136,12 @@ static void tokenizer_config_makes_a_vocab_txt_cased(void **state)
     check_all(DIR "cased", DIR "cased.tsv");
 }
 
+static void vocab_json_and_merges_are_byte_level(void **state)
+{
+    (void)state;
+    check_all(DIR "bytes", DIR "bytes.tsv");
+}
+
 static void same_bytes(const char *a, const char *b)
 {
     ft_buf x = { 0 }, y = { 0 };
@@ -240,6 +246,7 @@ int main(void)
         cmocka_unit_test(tokenizer_json_gives_the_recorded_tokens),
         cmocka_unit_test(vocab_txt_alone_is_lower_case),
         cmocka_unit_test(tokenizer_config_makes_a_vocab_txt_cased),
+        cmocka_unit_test(vocab_json_and_merges_are_byte_level),
         cmocka_unit_test(saved_tokenizers_give_the_same_tokens),
         cmocka_unit_test(saving_copies_tokenizer_json_byte_for_byte),
         cmocka_unit_test(batch_equals_one_by_one),

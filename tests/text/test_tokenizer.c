@@ -128,7 +128,7 @@ static void missing_file_is_an_io_error_with_its_name(void **state)
     refused("/nowhere/at/all", FT_EIO, "/nowhere/at/all");
     snprintf(path, sizeof path, "%s/empty", dir);
     assert_int_equal(ft_mkdirs(path, NULL), FT_OK);
-    refused(path, FT_EIO, "no tokenizer.json and no vocab.txt");
+    refused(path, FT_EIO, "no tokenizer.json, no vocab.txt, and no vocab.json");
 }
 
 static void malformed_json_names_line_and_column(void **state)
@@ -147,12 +147,11 @@ static void malformed_json_names_line_and_column(void **state)
 static void unsupported_components_are_named(void **state)
 {
     (void)state;
-    refused_json("{\"model\":{\"type\":\"BPE\"}}", "model \"BPE\" is not supported");
-    refused_json("{\"normalizer\":{\"type\":\"NFKC\"}}", "normalizer \"NFKC\"");
-    refused_json("{\"pre_tokenizer\":{\"type\":\"ByteLevel\"}}", "pre_tokenizer \"ByteLevel\"");
+    refused_json("{\"model\":{\"type\":\"WordLevel\"}}", "model \"WordLevel\" is not supported");
+    refused_json("{\"normalizer\":{\"type\":\"Nmt\"}}", "normalizer \"Nmt\"");
+    refused_json("{\"pre_tokenizer\":{\"type\":\"UnicodeScripts\"}}", "pre_tokenizer \"UnicodeScripts\"");
     refused_json("{\"decoder\":{\"type\":\"CTC\"}}", "decoder \"CTC\"");
-    refused_json("{\"model\":" MODEL(VOCAB) ",\"post_processor\":{\"type\":\"RobertaProcessing\"}}",
-                 "post_processor \"RobertaProcessing\"");
+    refused_json("{\"model\":" MODEL(VOCAB) ",\"post_processor\":{\"type\":\"Own\"}}", "post_processor \"Own\"");
 }
 
 static void vocabulary_must_have_the_unknown_token(void **state)
@@ -476,6 +475,7 @@ static void every_failed_allocation_is_an_error_without_a_leak(void **state)
     (void)state;
     sweep("tests/fixtures/tokenizer/json");
     sweep("tests/fixtures/tokenizer/cased");
+    sweep("tests/fixtures/tokenizer/bytes");
 }
 
 static void steady_encoding_allocates_nothing(void **state)
@@ -484,8 +484,8 @@ static void steady_encoding_allocates_nothing(void **state)
     ft_encoding x = { 0 };
 
     (void)state;
-    for (int i = 0; i < 3; i++) {
-        if (i) ft_mem_fail_at(1);
+    for (int i = 0; i < 5; i++) { /* buffers change places, so that both of a pair grow in the first two */
+        if (i > 1) ft_mem_fail_at(1);
         const ft_status s = ft_tokenizer_encode(t, "a b c \xC3\xA9", 8, NULL, 0, &plain, &x, NULL);
         ft_mem_fail_at(0);
         assert_int_equal(s, FT_OK);

@@ -97,11 +97,11 @@ static void no_character_outgrows_its_room(void **state)
 
     (void)state;
     for (unsigned k = 0; k < 8; k++) {
-        const ft_norm norm = { ft_norm_bert, k & 1, true, k & 2, k & 4 };
+        const ft_bert_norm norm = { k & 1, true, k & 2, k & 4 };
         for (uint32_t cp = 0; cp < 0x110000; cp++) {
             if (is_surrogate(cp)) continue;
             const size_t n = ft_utf8_put(s, cp);
-            assert_int_equal(norm.apply(&norm, s, n, 7, &out, NULL), FT_OK);
+            assert_int_equal(ft_norm_bert(&norm, s, n, 7, &out, NULL), FT_OK);
             assert_true(out.n <= 3 * n);
             for (size_t i = 0; i < out.n; i++) assert_true(out.from[i].begin == 7 && out.from[i].end == 8);
         }
@@ -113,13 +113,13 @@ static void many_marks_on_one_letter_are_put_in_order(void **state)
 {
     enum { N = 1000 };
     char s[1 + 3 * N];
-    ft_norm norm = { ft_norm_bert, true, true, true, true };
+    ft_bert_norm norm = { true, true, true, true };
     ft_normal out = { 0 };
 
     (void)state;
     s[0] = 'a';
     for (size_t i = 0; i < N; i++) memcpy(s + 1 + 3 * i, "\xE3\x80\xAE", 3); /* U+302E, a spacing mark */
-    assert_int_equal(norm.apply(&norm, s, 1 + 3 * N, 0, &out, NULL), FT_OK);
+    assert_int_equal(ft_norm_bert(&norm, s, 1 + 3 * N, 0, &out, NULL), FT_OK);
     assert_int_equal(out.n, 1 + 3 * N);
     assert_int_equal(out.from[3 * N].begin, N);
     ft_normal_free(&out);
@@ -128,11 +128,11 @@ static void many_marks_on_one_letter_are_put_in_order(void **state)
 static void offsets_of_reordered_marks_stay_in_place(void **state)
 {
     static const char text[] = "\xE3\x80\xAE\xE1\xAE\xAA."; /* U+302E (class 224), U+1BAA (class 9) */
-    ft_norm norm = { ft_norm_bert, true, true, true, true };
+    ft_bert_norm norm = { true, true, true, true };
     ft_normal out = { 0 };
 
     (void)state;
-    assert_int_equal(norm.apply(&norm, text, sizeof text - 1, 0, &out, NULL), FT_OK);
+    assert_int_equal(ft_norm_bert(&norm, text, sizeof text - 1, 0, &out, NULL), FT_OK);
     assert_int_equal(out.n, 7);
     assert_memory_equal(out.text, "\xE1\xAE\xAA\xE3\x80\xAE.", 7);
     assert_int_equal(out.from[0].begin, 0);

@@ -13,7 +13,7 @@ step.params = { from = { type = "string", required = true, help = "directory" } 
 function step.files(params)
    local out, from = {}, source.path(params.from)
    for _, name in ipairs { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-      "model.safetensors", "model.safetensors.index.json" } do
+      "vocab.json", "merges.txt", "model.safetensors", "model.safetensors.index.json" } do
       out[#out + 1] = from .. "/" .. name
    end
    for _, name in ipairs(fs.list(from) or {}) do
