@@ -10,6 +10,7 @@ local json = require "ftpipe.core.json"
 local failure = require "ftpipe.failure"
 local heads = require "ftpipe.head"
 local reading = require "ftpipe.reading.files"
+local environment = require "ftpipe.sandbox.environment"
 local tokens_of = require "ftpipe.tokens_of"
 
 local identity = {}
@@ -41,7 +42,7 @@ local function api_name(value)
          "select", "setmetatable", "getmetatable", "tonumber", "tostring", "type" } do api[_G[name]] = name end
       for _, name in ipairs(libraries) do api[_G[name]] = name end
    end
-   return api[value]
+   return environment.name_of(value) or api[environment.original(value)]
 end
 
 -- ==== Values ====

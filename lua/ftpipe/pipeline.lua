@@ -1,6 +1,8 @@
---- Evaluates a pipeline file to a plan. The file is Lua in a limited environment: no input or output of its own, no
--- clock, a `require` that knows ftpipe and modules beside the file, and undefined variables are errors.
+--- Evaluates a pipeline file to a plan. The file is Lua in a limited environment (ftpipe.sandbox.environment), with a `require`
+-- that knows ftpipe and modules beside the file; undefined variables are errors. Here it is evaluated in this process;
+-- commands have it done in one that holds nothing (ftpipe.sandbox.child).
 
+local confine = require "ftpipe.core.confine"
 local host = require "ftpipe.core.host"
 local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
@@ -8,6 +10,8 @@ local params = require "ftpipe.params"
 local plan = require "ftpipe.plan"
 local kinds = require "ftpipe.step"
 local heads = require "ftpipe.head"
+local environment = require "ftpipe.sandbox.environment"
+local sandbox = require "ftpipe.sandbox"
 local nn = require "ftpipe.nn"
 
 local pipeline = {}
@@ -85,6 +89,7 @@ function pipeline.pipeline(t)
    local c = evaluating "pipeline"
    local where = host.where(2)
    if type(t) ~= "table" or type(t.name) ~= "string" then failure.raise("usage", where .. ": ft.pipeline needs a name") end
+   plan.check_name(where, "pipeline", t.name)
    if t.api ~= nil and t.api ~= 1 then
       failure.raise("usage", ("%s: api = %s is newer than this ftpipe, which knows api = 1"):format(where, tostring(t.api)))
    end
@@ -111,36 +116,39 @@ end
 
 -- ==== The environment ====
 
-local names = { "assert", "error", "ipairs", "next", "pairs", "pcall", "rawequal", "rawget", "rawlen", "rawset", "select",
-   "setmetatable", "getmetatable", "tonumber", "tostring", "type", "string", "table", "math", "utf8", "coroutine", "_VERSION" }
+local MOST = 1 << 24      -- bytes of a module
 
-local function environment(require_function)
-   local env = {}
-   for _, name in ipairs(names) do env[name] = _G[name] end
-   env.require = require_function
-   env.print = function(...)
-      local parts = {}
-      for i = 1, select("#", ...) do parts[i] = tostring((select(i, ...))) end
-      require("ftpipe.core.sys").err(table.concat(parts, "\t") .. "\n")
-   end
-   env._G = env
-   return setmetatable(env, {
-      __index = function(_, name) error(("undefined variable '%s'"):format(tostring(name)), 2) end,
-      __newindex = function(_, name) error(("assignment to undeclared variable '%s' (use 'local')"):format(tostring(name)), 2) end,
-   })
+local function read_module(dir, path)
+   if sandbox.on "modules" then return confine.read(dir, path, MOST) end
+   return fs.read((dir == "" and "" or dir .. "/") .. path)
 end
 
--- Text and chunk name of a module beside the script, or nil.
+-- Text and chunk name of a module beside the script, or nil. A name that leads out of the folder is an error.
 local function module_finder(dir)
    return function(name)
       local relative = name:gsub("%.", "/")
-      if relative:find("..", 1, true) or relative:find("^/") then error("modules are named relative to the script", 3) end
       for _, tail in ipairs { ".lua", "/init.lua" } do
-         local path = (dir == "" and "" or dir .. "/") .. relative .. tail
-         local text = fs.read(path)
-         if text then return text, "@" .. path end
+         local text, message = read_module(dir, relative .. tail)
+         if text == false then
+            failure.raise("access", ("module '%s': %s"):format(name, message), "modules lie in the folder of the pipeline file")
+         end
+         if text then return text, "@" .. (dir == "" and "" or dir .. "/") .. relative .. tail end
       end
    end
+end
+
+local view      -- what scripts see of the interface: all but what opens files
+
+local function scripts_view()
+   if view then return view end
+   local shown = {}
+   for name, value in pairs(require "ftpipe") do shown[name] = value end
+   shown.model, shown.gradcheck = nil, nil
+   shown.nn = environment.freeze(nn, "nn")
+   shown.tensor = environment.freeze(shown.tensor, "ft.tensor")
+   view = environment.freeze(setmetatable(shown, getmetatable(require "ftpipe")), "ft")
+   environment.call(view, "ft")
+   return view
 end
 
 -- require for scripts: ftpipe's own modules by name, else files beside the script
@@ -148,7 +156,8 @@ local function script_require(dir)
    local loaded, env, find = {}, nil, module_finder(dir)
    heads.set_modules(find)
    local function req(name)
-      if name == "ftpipe" then return require "ftpipe" end
+      if type(name) ~= "string" then error("require takes a name", 2) end
+      if name == "ftpipe" then return scripts_view() end
       if loaded[name] ~= nil then return loaded[name] end
       if name:find("^ftpipe%.") then
          error(("module '%s' is internal; require \"ftpipe\" gives the whole interface"):format(name), 2)
@@ -162,19 +171,22 @@ local function script_require(dir)
       loaded[name] = value == nil and true or value
       return loaded[name]
    end
-   env = environment(req)
+   env = environment.new(req)
    return env
 end
 
+-- options.text: what the file holds, where that is known
 local function context(file, options)
    local given = {}
    for _, s in ipairs(options.set or {}) do given[s.name] = s.value end
    local dir = file:match("^(.*)/[^/]*$") or ""
-   return { file = file, given = given, cwd = options.cwd or "", dir = dir, seed = options.seed, plan = plan.new(file) }
+   return { file = file, text = options.text, given = given, cwd = options.cwd or "", dir = dir, seed = options.seed,
+      plan = plan.new(file) }
 end
 
 local function execute(c)
-   local text, message = fs.read(c.file)
+   local text, message = c.text, nil
+   if not text then text, message = fs.read(c.file) end
    if not text then failure.raise("usage", message) end
    heads.remember("@" .. c.file, text)
    local f, problem = host.load(text, "@" .. c.file, script_require(c.dir))
@@ -191,7 +203,8 @@ end
 
 --- Evaluate a file.
 ---@param file string
----@param options? { set: {name: string, value: string}[]?, seed: integer?, cwd: string? }
+---@param options? { set: {name: string, value: string}[]?, seed: integer?, cwd: string?,
+-- text: string? }
 function pipeline.evaluate(file, options)
    local c = context(file, options or {})
    local ok, result = execute(c)
@@ -208,12 +221,12 @@ function pipeline.evaluate(file, options)
 end
 
 --- Parameters of a file without running the rest, and its first comment.
-function pipeline.parameters(file)
-   local c = context(file, {})
+function pipeline.parameters(file, text)
+   local c = context(file, { text = text })
    c.only_params = {}
    local ok, result = execute(c)
    if not ok and result ~= c.only_params then error(result, 0) end
-   local text = fs.read(file) or ""
+   text = text or fs.read(file) or ""
    return { params = c.params or {}, summary = text:match("^%-%-+%s*([^\n]*)") }
 end
 

@@ -29,7 +29,7 @@ local function sorted(t)
    return keys
 end
 
-local function check_type(where, kind, name, spec, value)
+function plan.check_type(where, kind, name, spec, value)
    local function fail(text)
       failure.raise("usage", ("%s: %s: %s %s"):format(where, kind, name, text))
    end
@@ -50,6 +50,14 @@ local function check_type(where, kind, name, spec, value)
    end
    if type(value) == "number" and ((spec.min and value < spec.min) or (spec.max and value > spec.max)) then
       fail(("= %s is out of range (%s to %s)"):format(value, spec.min or "-inf", spec.max or "inf"))
+   end
+end
+
+--- Names become parts of paths.
+function plan.check_name(where, what, name)
+   if #name > 100 or name:find "^%.*$" or name:find "^%." or name:find "[/%c]" then
+      failure.raise("usage", ("%s: %s '%s': a name has no \"/\", begins with no dot and has 1 to 100 bytes"):format(where, what,
+         (name:gsub("%c", "?"):sub(1, 100))))
    end
 end
 
@@ -81,7 +89,7 @@ local function sort_arguments(unit, args, where)
       elseif input and not spec then
          failure.raise("usage", ("%s: %s: %s must be a step, got %s"):format(where, unit.kind, key, type(value)))
       elseif spec then
-         check_type(where, unit.kind, key, spec, value)
+         plan.check_type(where, unit.kind, key, spec, value)
          params[key] = value
       elseif key ~= "name" then
          local near = sys.nearest(tostring(key), names_of(unit))
@@ -111,6 +119,8 @@ function plan:add(unit, args, level)
    if type(args) ~= "table" then failure.raise("usage", ("%s: %s takes a table"):format(where, unit.kind)) end
    local inputs, params = sort_arguments(unit, args, where)
    local base = args.name or unit.kind
+   if type(base) ~= "string" then failure.raise("usage", ("%s: %s: name must be a string"):format(where, unit.kind)) end
+   plan.check_name(where, unit.kind, base)
    local id, n = base, self.numbers[base] or 1      -- where the last one of the same kind found a free number
    while self.by_id[id] do
       if args.name then failure.raise("usage", ("%s: a step called '%s' exists already"):format(where, id)) end

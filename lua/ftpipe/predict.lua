@@ -32,13 +32,17 @@ local predictor = {}
 predictor.__index = predictor
 predict.predictor = predictor      -- what predictors of other tasks begin with
 
+--- A model directory, or the model/ of a run's directory.
+---@param dir string
+function predict.directory(dir)
+   if not fs.stat(dir .. "/config.json") and fs.stat(dir .. "/model/config.json") then return dir .. "/model" end
+   return dir
+end
+
 --- Load a model directory, or the model/ of a run's directory.
 ---@param dir string
 ---@return ftpipe.model
-function predict.load(dir)
-   if not fs.stat(dir .. "/config.json") and fs.stat(dir .. "/model/config.json") then dir = dir .. "/model" end
-   return require("ftpipe.model").load(dir)
-end
+function predict.load(dir) return require("ftpipe.model").load(predict.directory(dir)) end
 
 --- A classifier, by its directory or loaded.
 ---@param model string|ftpipe.model

@@ -13,6 +13,7 @@ local artifact = require "ftpipe.artifact"
 local cache = require "ftpipe.cache"
 local engine = require "ftpipe.cache.engine"
 local failure = require "ftpipe.failure"
+local process = require "ftpipe.core.process"
 local schedule = require "ftpipe.schedule"
 local training = require "ftpipe.training"
 local exports = require "ftpipe.exports"
@@ -287,9 +288,25 @@ local function begin(plan, options, at)
    return run
 end
 
+-- Where `latest` shall lead: link, target.
+local function latest_of(out)
+   local base, n = out:match("^(runs/.+)/(%d+)$")
+   if base then return base .. "/latest", n end
+end
+
 local function link_latest(run)
-   local base, n = run.out:match("^(runs/.+)/(%d+)$")
-   if base then fs.symlink(n, base .. "/latest") end
+   local link, target = latest_of(run.out)
+   if run.notary then run.notary:go()
+   elseif link then fs.symlink(target, link) end
+end
+
+-- Before foreign Lua is loaded: one that was asked beforehand makes the link `latest` in the end, which lies outside of what
+-- is left to this process.
+local function enter(run, plan, options, store)
+   if not options.foreign then return end
+   local link, target = latest_of(run.out)
+   if link then run.notary = failure.try("system", process.notary(target, link)) end
+   options.foreign(plan, run.out, store.dir)
 end
 
 -- What a step that was not run left besides its artifact.
@@ -337,7 +354,7 @@ end
 
 --- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption),
 -- force (true or a set of step ids), version and machine (to be noted), jobs (steps at a time), worker (the words that start
--- one).
+-- one), foreign (called with plan, out and the store's directory where the plan has Lua of its own: ftpipe.sandbox.step).
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
 ---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)
@@ -348,6 +365,7 @@ function runner.run(plan, options)
    if before and not options.force then return { out = before, report = fs.read(before .. "/report.txt") or "", repeats = true } end
    make_certain(at)
    local run = begin(plan, options, at)
+   enter(run, plan, options, at.store)
    execute(run)
    local report = exports.write(run)
    run:note(true)
@@ -379,6 +397,7 @@ function runner.work(plan, options)
    run.schedule = schedule.new(plan, at.store, { engine = at.computes, identities = at.identities,
       run = function(s, inputs) return guarded(run, s, inputs) end })
    run.log = failure.try("system", fs.append(run.log_path))
+   if options.foreign then options.foreign(plan, run.out, at.store.dir) end
    for _, s in ipairs(plan.steps) do
       local state = run.schedule:state(s)
       if s == step and not state.key then failure.raise("system", ("the inputs of step '%s' are not there"):format(step.id)) end

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/buf.h"
 #include "script/bind.h"
 #include "script/libs.h"
 
@@ -93,6 +95,20 @@ static int process_spawn(lua_State *L)
     return 1;
 }
 
+/* Exit code or nil, signal or nil. */
+static int push_end(lua_State *L, int status)
+{
+    if (WIFEXITED(status))
+        lua_pushinteger(L, WEXITSTATUS(status));
+    else
+        lua_pushnil(L);
+    if (WIFSIGNALED(status))
+        lua_pushinteger(L, WTERMSIG(status));
+    else
+        lua_pushnil(L);
+    return 2;
+}
+
 /* process.wait(seconds) -> pid, exit code or nil, signal or nil of a worker that ended; nil where none did in that time.
  * Asks again and again, because a signal that comes just before a call that waits would not end it. */
 static int process_wait(lua_State *L)
@@ -111,15 +127,7 @@ static int process_wait(lua_State *L)
         return 1;
     }
     lua_pushinteger(L, (lua_Integer)pid);
-    if (WIFEXITED(status))
-        lua_pushinteger(L, WEXITSTATUS(status));
-    else
-        lua_pushnil(L);
-    if (WIFSIGNALED(status))
-        lua_pushinteger(L, WTERMSIG(status));
-    else
-        lua_pushnil(L);
-    return 3;
+    return push_end(L, status) + 1;
 }
 
 /* process.stop(pid, "interrupt" | "kill"): to the worker's whole group */
@@ -132,15 +140,245 @@ static int process_stop(lua_State *L)
     return 0;
 }
 
+/* ==== One that is asked and answers ==== */
+
+typedef struct question {
+    pid_t pid;
+    int to, from; /* its standard input and output, -1 when closed */
+    const char *input;
+    size_t left;
+    ft_buf output;
+    size_t max;
+    double deadline;
+    const char *problem; /* "time" or "size" */
+} question;
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void shut(int *fd)
+{
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+/* In the child: standard input and output are the pipes, messages go where ours go, and nothing else is open. */
+static void become_asked(const char *program, char *const *argv, char *const *env, int in, int out, pid_t parent)
+{
+    sigset_t none;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(127);
+    setpgid(0, 0);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    if (dup2(in, 0) < 0 || dup2(out, 1) < 0) _exit(127);
+    close_range(3, ~0U, 0);
+    execve(program, argv, env);
+    _exit(127);
+}
+
+static ft_status start(question *q, const char *program, char *const *argv, char *const *env, ft_err *e)
+{
+    int in[2], out[2];
+    const pid_t parent = getpid();
+
+    if (pipe2(in, O_CLOEXEC)) return ft_fail_errno(e, "pipe");
+    if (pipe2(out, O_CLOEXEC)) {
+        close(in[0]);
+        close(in[1]);
+        return ft_fail_errno(e, "pipe");
+    }
+    q->pid = fork();
+    if (q->pid == 0) become_asked(program, argv, env, in[0], out[1], parent);
+    const ft_status s = q->pid < 0 ? ft_fail_errno(e, "cannot start a process") : FT_OK;
+    close(in[0]);
+    close(out[1]);
+    q->to = in[1];
+    q->from = out[0];
+    fcntl(q->to, F_SETFL, O_NONBLOCK);
+    fcntl(q->from, F_SETFL, O_NONBLOCK);
+    return s;
+}
+
+static void give(question *q)
+{
+    const ssize_t n = q->left ? write(q->to, q->input, q->left) : 0;
+    if (n > 0) {
+        q->input += n;
+        q->left -= (size_t)n;
+    }
+    if (q->left == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) shut(&q->to);
+}
+
+static ft_status take(question *q, ft_err *e)
+{
+    char piece[65536];
+    const ssize_t n = read(q->from, piece, sizeof piece);
+
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return FT_OK;
+    if (n <= 0) shut(&q->from);
+    if (n <= 0) return FT_OK;
+    if (q->output.len + (size_t)n > q->max) q->problem = "size";
+    return q->problem ? FT_OK : ft_buf_add(&q->output, piece, (size_t)n, e);
+}
+
+/* Hand over the input and take the output, until it is closed or the time is over. */
+static ft_status talk(question *q, ft_err *e)
+{
+    ft_status s = FT_OK;
+
+    while (!s && !q->problem && q->from >= 0) {
+        struct pollfd fds[2] = { { q->from, POLLIN, 0 }, { q->to, POLLOUT, 0 } };
+        const double rest = q->deadline - now();
+        if (rest <= 0) {
+            q->problem = "time";
+            break;
+        }
+        if (poll(fds, 2, rest > 1 ? 1000 : (int)(rest * 1000) + 1) <= 0) continue;
+        if (fds[1].revents) give(q);
+        if (fds[0].revents) s = take(q, e);
+    }
+    return s;
+}
+
+/* Wait for its end, or end it. Returns the status of waitpid. */
+static int reap(question *q, int at_once)
+{
+    const struct timespec pause = { 0, 500000 };
+    int status = 0;
+
+    while (!at_once && !q->problem && waitpid(q->pid, &status, WNOHANG) == 0) {
+        if (now() > q->deadline) q->problem = "time";
+        nanosleep(&pause, NULL);
+    }
+    if (at_once || q->problem) {
+        kill(-q->pid, SIGKILL);
+        kill(q->pid, SIGKILL);
+        while (waitpid(q->pid, &status, 0) < 0 && errno == EINTR) continue;
+    }
+    return status;
+}
+
+/* process.ask(program, { argv }, { "NAME=value" }, input, seconds, most bytes of output) -> output, exit code or nil, signal or
+ * nil; or nil, message; or nil, "time" or "size" where it took too long or said too much and was killed. It sees
+ * only the environment that is given here. */
+static int process_ask(lua_State *L)
+{
+    ft_err e;
+    const char *program = luaL_checkstring(L, 1);
+    char **argv = words(L, 2), **env = words(L, 3);
+    question q = { .to = -1, .from = -1, .max = (size_t)luaL_checkinteger(L, 6) };
+
+    q.input = luaL_checklstring(L, 4, &q.left);
+    q.deadline = now() + luaL_checknumber(L, 5);
+    ft_status s = start(&q, program, argv, env, &e);
+    if (!s) s = talk(&q, &e);
+    const int status = q.pid > 0 ? reap(&q, s != FT_OK) : 0;
+    shut(&q.to);
+    shut(&q.from);
+    if (s || q.problem) {
+        ft_buf_free(&q.output);
+        if (s) return ft_lua_nil(L, &e);
+        lua_pushnil(L);
+        lua_pushstring(L, q.problem);
+        return 2;
+    }
+    lua_pushlstring(L, q.output.data ? q.output.data : "", q.output.len);
+    ft_buf_free(&q.output);
+    return push_end(L, status) + 1;
+}
+
+/* ==== One that waits for a word ==== */
+
+#define NOTARY "ft.notary"
+
+typedef struct notary {
+    pid_t pid;
+    int fd; /* its end of the pipe, -1 when it was told */
+} notary;
+
+/* In the child: make the link when a byte comes, do nothing where the pipe is closed without one. */
+static void wait_for_word(int fd, const char *target, const char *link, const char *part)
+{
+    char word;
+
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    if (fd != 3) dup2(fd, 3);
+    close_range(4, ~0U, 0);
+    for (int k = 0; k < 3; k++) close(k);
+    if (read(3, &word, 1) != 1) _exit(0);
+    unlink(part);
+    _exit(symlink(target, part) || rename(part, link));
+}
+
+/* process.notary(target, link) -> n, or nil, message. A process that keeps the rights of now, and with n:go() makes the link
+ * (replacing one that is there); it ends with this one. */
+static int process_notary(lua_State *L)
+{
+    ft_err e;
+    int ends[2];
+    const char *target = luaL_checkstring(L, 1), *link = luaL_checkstring(L, 2);
+    const char *part = lua_pushfstring(L, "%s.part-%d", link, (int)getpid());
+    notary *n = lua_newuserdatauv(L, sizeof *n, 0);
+
+    *n = (notary){ 0, -1 };
+    luaL_setmetatable(L, NOTARY);
+    if (pipe2(ends, O_CLOEXEC)) {
+        ft_fail_errno(&e, "pipe");
+        return ft_lua_nil(L, &e);
+    }
+    n->pid = fork();
+    if (n->pid == 0) {
+        close(ends[1]);
+        wait_for_word(ends[0], target, link, part);
+    }
+    close(ends[0]);
+    n->fd = ends[1];
+    if (n->pid < 0) {
+        ft_fail_errno(&e, "cannot start a process");
+        return ft_lua_nil(L, &e);
+    }
+    return 1;
+}
+
+static int notary_go(lua_State *L)
+{
+    notary *n = luaL_checkudata(L, 1, NOTARY);
+    int status = 1;
+
+    if (n->fd < 0) return 0;
+    while (write(n->fd, "!", 1) < 0 && errno == EINTR) continue;
+    shut(&n->fd);
+    while (waitpid(n->pid, &status, 0) < 0 && errno == EINTR) continue;
+    lua_pushboolean(L, WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    return 1;
+}
+
+/* Unasked it ends by itself when the pipe is closed. */
+static int notary_close(lua_State *L)
+{
+    shut(&((notary *)luaL_checkudata(L, 1, NOTARY))->fd);
+    return 0;
+}
+
+static const luaL_Reg notary_methods[] = { { "go", notary_go }, { NULL, NULL } };
+
 static const luaL_Reg functions[] = {
-    { "spawn", process_spawn },
-    { "wait", process_wait },
-    { "stop", process_stop },
-    { NULL, NULL },
+    { "notary", process_notary }, { "spawn", process_spawn }, { "ask", process_ask },
+    { "wait", process_wait },     { "stop", process_stop },   { NULL, NULL },
 };
 
 int ft_open_process(lua_State *L)
 {
+    ft_lua_class(L, NOTARY, notary_methods, notary_close);
     luaL_newlib(L, functions);
     return 1;
 }

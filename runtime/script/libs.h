@@ -19,5 +19,6 @@ int ft_open_windows(lua_State *L);
 int ft_open_tagging(lua_State *L);
 int ft_open_pack(lua_State *L);
 int ft_open_process(lua_State *L);
+int ft_open_confine(lua_State *L);
 
 #endif

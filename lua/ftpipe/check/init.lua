@@ -59,11 +59,11 @@ end
 
 --- All findings: { { code, text }, ... }; an empty list is a clean pipeline.
 ---@param file string
----@param options table as for ftpipe.pipeline.evaluate
+---@param options { set: table?, seed: integer?, limit: number?, allow: string[]? }
 function check.run(file, options)
    local findings = {}
    local content = in_file(file, findings)
-   local ok, plan = pcall(require("ftpipe.pipeline").evaluate, file, options)
+   local ok, plan = pcall(require("ftpipe.cli.plan").evaluate_file, file, options)
    if not ok then
       local message = type(plan) == "table" and plan.message or tostring(plan)
       if #findings == 0 then

@@ -13,12 +13,13 @@ Of the file: variables that nobody declares, parameters and steps that lead to n
 encoding, delimiter, label typos, conflicting labels, exact and near duplicates within and across
 splits, empty and enormous texts, labels too rare to split, the share that would be truncated.
 Exit code 0: nothing was found; 1: something was.]],
-   options = { plan.evaluation[1], plan.evaluation[2], { name = "json", help = "one JSON object for each finding" } },
+   options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
+      { name = "json", help = "one JSON object for each finding" } },
 }
 
 function command.run(opts, positional)
    if #positional ~= 1 then failure.raise("usage", "check needs one pipeline file", "ftpipe " .. command.usage) end
-   local findings = require("ftpipe.check").run(positional[1], { set = opts.set or {}, seed = opts.seed, cwd = "" })
+   local findings = require("ftpipe.check").run(positional[1], opts)
    for _, f in ipairs(findings) do
       sys.out(opts.json and json.encode(f) .. "\n" or ("%s  [%s]\n"):format(f.text, f.code))
    end

@@ -8,7 +8,7 @@ local plan = require "ftpipe.cli.plan"
 local graph = {
    summary = "Print the steps of a pipeline file as a graph",
    usage = "graph FILE [--set NAME=VALUE]... [--format dot|mermaid|text]",
-   options = { plan.evaluation[1], plan.evaluation[2],
+   options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
       { name = "format", arg = "NAME", choices = { "text", "dot", "mermaid" }, default = "text",
          help = "text, or the language of Graphviz or Mermaid" },
       { name = "json", help = "steps and edges as JSON" },

@@ -23,8 +23,8 @@ function help.overview()
       "`ftpipe help COMMAND` explains one of them, `ftpipe help FILE` the parameters of a pipeline file.\n",
       "--lua DIR (or FTPIPE_LUA=DIR) takes the program's own Lua files from DIR.\n\n",
       "Data goes to standard output, messages to standard error.\n",
-      "Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 3 locked by another process,\n",
-      "130 interrupted (the same command goes on).\n",
+      "Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 3 locked by another process, or a\n",
+      "pipeline wants to read where it may not, 130 interrupted (the same command goes on).\n",
    }
 end
 
@@ -59,7 +59,7 @@ end
 --- Parameters of a pipeline file as text.
 ---@param file string
 function help.parameters(file)
-   local found = require("ftpipe.pipeline").parameters(file)
+   local found = require("ftpipe.sandbox.child").parameters(file)
    local out = { ("%s%s\n\n"):format(file, found.summary and found.summary ~= "" and ": " .. found.summary or "") }
    if #found.params == 0 then
       out[2] = "It declares no parameters.\n"

@@ -17,7 +17,7 @@ local names = { "run", "new", "plan", "why", "graph", "runs", "show", "compare",
 ---@param name string
 ---@return table|nil
 function cli.command(name)
-   for _, known in ipairs(names) do
+   for _, known in ipairs { "evaluate", table.unpack(names) } do
       if known == name then
          local module = "ftpipe.cli." .. name
          local found, command = pcall(require, module)

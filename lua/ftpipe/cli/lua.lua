@@ -79,6 +79,7 @@ end
 function lua.run(opts, positional)
    local path = positional[1]
    if not path then failure.raise("usage", "lua needs a file", "ftpipe " .. lua.usage) end
+   require("ftpipe.sandbox").enter "own"
    local arg = table.move(positional, 1, #positional, 0, {})
    local env = environment(arg)
    local chunk, message = load_file(path, env)

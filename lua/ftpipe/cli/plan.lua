@@ -18,6 +18,9 @@ plan.evaluation = {
       help = "value of a parameter (`ftpipe help FILE` lists them); may be given often" },
    { name = "seed", arg = "N", type = "integer", min = 0, help = "of everything random",
       default = "the file's own, else 1" },
+   { name = "limit", arg = "SECONDS", type = "number", min = 0.01, max = 3600, default = "10",
+      help = "how long evaluating the file may take" },
+   { name = "allow", arg = "PATH", repeated = true, help = "let the pipeline read there too, besides its own folder" },
 }
 
 --- Options that decide what of a plan runs; shared with run.
@@ -29,7 +32,8 @@ plan.choosing = {
    { name = "out", arg = "DIR", help = "where results go", default = "runs/NAME/1, 2, ..." },
 }
 
-plan.options = { plan.evaluation[1], plan.evaluation[2], plan.choosing[1], plan.choosing[2], plan.choosing[3],
+plan.options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
+   plan.choosing[1], plan.choosing[2], plan.choosing[3],
    { name = "json", help = "the plan as canonical JSON" },
 }
 
@@ -42,6 +46,16 @@ function plan.forced(opts, evaluated)
       set[require("ftpipe.explain").find(evaluated, id).id] = true
    end
    return set
+end
+
+--- Evaluate a file in a process that holds nothing, and see that the plan reads only what it may.
+---@param file string
+---@param opts table of the command: set, seed, limit, allow
+---@param only_shape boolean? nothing will be read
+function plan.evaluate_file(file, opts, only_shape)
+   local evaluated = require("ftpipe.sandbox.child").evaluate(file, { set = opts.set or {}, seed = opts.seed, limit = opts.limit })
+   if not only_shape then require("ftpipe.sandbox.access").check(evaluated, file, opts) end
+   return evaluated
 end
 
 --- Evaluate the one file that a command was given.
@@ -57,7 +71,7 @@ function plan.evaluate(command, opts, positional)
       failure.raise("usage", ("%s takes one file, but '%s' follows it"):format(command, word),
          word:find "=" and ("parameters are given with --set %s"):format(word) or nil)
    end
-   local evaluated = require("ftpipe.pipeline").evaluate(positional[1], { set = opts.set or {}, seed = opts.seed, cwd = "" })
+   local evaluated = plan.evaluate_file(positional[1], opts, command == "graph")
    if opts["until"] then evaluated:cut(require("ftpipe.explain").find(evaluated, opts["until"]).id) end
    return evaluated
 end

@@ -143,7 +143,9 @@ local entity_formats = { conll = true, doccano = true, labelstudio = true, prodi
 function predict.run(opts, positional)
    check(opts, positional)
    machine.apply(opts)
-   local model = require("ftpipe.predict").load(positional[1])
+   local loader = require "ftpipe.predict"
+   require("ftpipe.sandbox.step").enter_for_model(loader.directory(positional[1]), opts.input, opts.output)
+   local model = loader.load(positional[1])
    if model.options.task == "question_answering" then
       return require("ftpipe.cli.predict_questions").run(model, opts, positional)
    end

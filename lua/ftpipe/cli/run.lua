@@ -14,7 +14,7 @@ predictions.csv, log.jsonl and plan.json. An interrupted run goes on when the sa
 typed again. The report goes to standard output, progress to standard error; with --quiet
 only the directory's path is printed.]],
    options = machine.with {
-      plan.evaluation[1], plan.evaluation[2],
+      plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
       plan.choosing[1], plan.choosing[2], plan.choosing[3],
       { name = "jobs", arg = "N", type = "integer", min = 1, max = 256, default = "1",
          help = "steps side by side, each in a process of its own; they share the processors" },
@@ -52,13 +52,26 @@ local function worker_words(opts, file)
    add("checkpoint", opts.checkpoint)
    add("blas", opts.blas)
    add("memory", opts.memory)
+   add("limit", opts.limit)
+   for _, path in ipairs(opts.allow or {}) do add("allow", path) end
    return words
 end
 
-local function work(evaluated, opts)
+-- What is done before a step's foreign Lua is loaded; nil where the plan has none.
+local function foreign(evaluated, opts, file)
+   local step = require "ftpipe.sandbox.step"
+   if not step.has_foreign_code(evaluated) then return nil end
+   return function(run_plan, out, store)
+      local cut = opts["until"] and require("ftpipe.explain").find(run_plan, opts["until"]).id
+      step.enter(run_plan, { out = out, store = store, file = file, changes = opts.force ~= nil,
+         profile = (opts.jobs or 1) > 1 and "workers" or "step", opts = { set = opts.set, seed = opts.seed, ["until"] = cut } })
+   end
+end
+
+local function work(evaluated, opts, file)
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet, width = false }
    require("ftpipe.runner").work(evaluated, { step = opts.worker, out = opts.out, progress = progress,
-      checkpoint = opts.checkpoint })
+      checkpoint = opts.checkpoint, foreign = foreign(evaluated, opts, file) })
 end
 
 function run.run(opts, positional)
@@ -68,12 +81,13 @@ function run.run(opts, positional)
       return
    end
    machine.apply(opts)
-   if opts.worker then return work(evaluated, opts) end
+   if opts.worker then return work(evaluated, opts, positional[1]) end
    local cli = require "ftpipe.cli"
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
       checkpoint = opts.checkpoint, command = cli.typed(), force = plan.forced(opts, evaluated),
-      version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs, worker = worker_words(opts, positional[1]) })
+      version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs, worker = worker_words(opts, positional[1]),
+      foreign = foreign(evaluated, opts, positional[1]) })
    progress:finish()
    if result.repeats and not opts.quiet then
       sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))

@@ -11,7 +11,7 @@ local why = {
    details = [[
 The step is compared with the last run of the pipeline (or the one in --out). A step whose inputs
 come from steps that run themselves is told by those.]],
-   options = { plan.evaluation[1], plan.evaluation[2],
+   options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
       { name = "out", arg = "DIR", help = "compare with the run there", default = "the last of runs/NAME" },
       { name = "json", help = "as one JSON object" },
    },

@@ -6,6 +6,8 @@
 
 local host = require "ftpipe.core.host"
 local nn = require "ftpipe.nn"
+local environment = require "ftpipe.sandbox.environment"
+local sandbox = require "ftpipe.sandbox"
 
 local heads = {}
 local units = {}
@@ -150,9 +152,10 @@ end
 local globals = { "assert", "error", "ipairs", "math", "next", "pairs", "pcall", "select", "string", "table", "tonumber",
    "tostring", "type", "utf8" }
 
-local function environment(name)
-   local env = { nn = nn, ft = { nn = nn } }
-   for _, key in ipairs(globals) do env[key] = _G[key] end
+local function environment_of(name)
+   local shown = environment.freeze(nn, "nn")
+   local env = { nn = shown, ft = environment.freeze({ nn = shown }, "ft") }
+   for _, key in ipairs(globals) do env[key] = environment.part(key) end
    return setmetatable(env, { __index = function(_, key)
       error(("head '%s' uses '%s', which does not exist where it is compiled again: a head may use nn, ft and locals that "
          .. "hold a number, a string or a truth value (not declared <const>)"):format(name, tostring(key)), 2)
@@ -165,7 +168,8 @@ local function outer(head, what, f)
    for i, name in ipairs(names) do
       local value = values[i]
       if name ~= "_ENV" then
-         out[name] = rawequal(value, nn) and "nn" or rawequal(value, package.loaded.ftpipe) and value and "ft" or literal(value)
+         local is_ft = value and (rawequal(value, package.loaded.ftpipe) or environment.name_of(value) == "ft")
+         out[name] = rawequal(environment.original(value), nn) and "nn" or is_ft and "ft" or literal(value)
          if not out[name] then
             error(("head '%s': %s uses the outer variable '%s' (a %s), which would be missing where the model is used; only "
                .. "nn, ft and constants may come from outside"):format(head, what, name, type(value)), 0)
@@ -186,6 +190,9 @@ end
 
 local function compile(source, what)
    local part = source[what]
+   if not sandbox.entered() then
+      error(("head '%s' is Lua that came with a model, and this process is not confined"):format(source.name), 0)
+   end
    local names, values = {}, {}
    for name in pairs(type(part) == "table" and part.outer or {}) do names[#names + 1] = name end
    table.sort(names)
@@ -194,7 +201,7 @@ local function compile(source, what)
    local f, message = nil, "there is no text"
    if type(part) == "table" and type(part.text) == "string" then
       f, message = host.load(("\n"):rep((part.line or 1) - 1) .. before .. "return " .. part.text, source.chunk or "=head",
-         environment(source.name))
+         environment_of(source.name))
    end
    if not f then error(("head '%s': %s cannot be compiled: %s"):format(source.name, what, message), 0) end
    return f()

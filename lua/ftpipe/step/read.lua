@@ -9,7 +9,8 @@ local files = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "read", version = 1, exact = true, seedless = true, inputs = {} }
+local step = { kind = "read", version = 1, exact = true, seedless = true, inputs = {},
+   sources = { "from", "train", "valid", "test" } }
 
 step.params = {
    task = { type = "string", default = "classification", choices = tasks.names },

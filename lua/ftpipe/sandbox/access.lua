@@ -1,0 +1,138 @@
+--- Which files a pipeline may have read: those below the folder of its file, the store, what comes with ftpipe, and what the
+-- command line names (values of --set, --allow). Paths are resolved beneath these: neither ".." nor a link leads out.
+--
+-- What somebody types is a grant for just that path. A folder of the hub's cache is one too, with the folder beside
+-- it that its links lead to.
+
+local confine = require "ftpipe.core.confine"
+local fs = require "ftpipe.core.fs"
+local cache = require "ftpipe.cache"
+local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
+local sandbox = require "ftpipe.sandbox"
+local source = require "ftpipe.source"
+
+local access = {}
+
+---@class ftpipe.grants
+---@field project string folder of the pipeline file, "." for the current one
+---@field given string[] paths as they were typed
+---@field cache string
+
+--- The grants of a command.
+---@param file string the pipeline file
+---@param opts { set: { name: string, value: string }[]?, allow: string[]? }
+---@return ftpipe.grants
+function access.grants(file, opts)
+   local given = {}
+   local function add(path) if path ~= "" then given[#given + 1] = (path:gsub("(.)/+$", "%1")) end end
+   for _, path in ipairs(opts.allow or {}) do add(path) end
+   for _, s in ipairs(opts.set or {}) do
+      add(s.value)
+      if s.value:find(",", 1, true) then
+         for part in s.value:gmatch "[^,]+" do add(part) end
+      end
+   end
+   return { project = file:match "^(.+)/[^/]*$" or file:find "^/" and "/" or ".", given = given, cache = cache.directory() }
+end
+
+local function absolute(path)
+   if not path:find "^/" then path = fs.cwd() .. "/" .. path end
+   return (path:gsub("/%./", "/"):gsub("/%.$", ""):gsub("//+", "/"))
+end
+
+-- What of a path lies below another; "" for itself, nil where it does not.
+local function below(root, path)
+   if path == root then return "" end
+   local prefix = root == "/" and "/" or root .. "/"
+   return path:sub(1, #prefix) == prefix and path:sub(#prefix + 1) or nil
+end
+
+-- A folder of the hub's cache, models--OWNER--NAME/snapshots/REVISION, with the files that its links lead to.
+local function in_hub_cache(root, path)
+   local base = (fs.real(root) or ""):match "^(.*/%w+%-%-[^/]+)/snapshots/[^/]+$"
+   local real = base and fs.real(path)
+   return real ~= nil and real ~= false and below(base, real) ~= nil
+end
+
+-- Whether a path may be read, or nil and why not.
+local function look(grants, path)
+   local reason = "it is outside the folder of the pipeline file"
+   for _, root in ipairs(grants.given) do
+      local rest = below(root, path)
+      if rest == "" then return true end
+      if rest and (confine.check(root, rest) or in_hub_cache(root, path)) then return true end
+      if rest then reason = ("a link or \"..\" leads out of %s"):format(root) end
+   end
+   local full = absolute(path)
+   for _, root in ipairs { grants.project, grants.cache } do
+      local rest = below(absolute(root), full)
+      if rest and fs.stat(root) == "directory" then
+         if confine.check(root, rest) then return true end
+         reason = ("a link or \"..\" leads out of %s"):format(root == "." and "the folder of the pipeline file" or root)
+      end
+   end
+   for _, root in ipairs(grants.given) do      -- a pattern that was typed: its files
+      if root:find "[*?]" then
+         for _, file in ipairs(files.expand(root)) do if file == path then return true end end
+      end
+   end
+   return nil, reason
+end
+
+local function refuse(step, path, reason)
+   failure.raise("access", ("%s: step '%s' may not read %s: %s"):format(step.where, step.id, path, reason),
+      ("to allow it: --allow %s"):format(path))
+end
+
+local function is_plain(name) return not name:find "^%a[%w+.-]+:" end
+
+-- Paths that a step's parameters name, as far as they are plain paths; and the folders that other names stand for.
+local function sources_of(step)
+   local plain, trusted = {}, {}
+   for _, name in ipairs(step.unit.sources or { "from" }) do
+      local value = step.params[name]
+      for _, text in ipairs(type(value) == "table" and value or { value }) do
+         if type(text) == "string" and is_plain(text) then
+            plain[#plain + 1] = text:match "^(.-)!/" or text
+         elseif type(text) == "string" and text:find "^builtin:" then
+            trusted[#trusted + 1] = source.path(text)
+         end
+      end
+   end
+   return plain, trusted
+end
+
+--- All paths of files and folders that the steps of a plan read.
+---@param plan ftpipe.plan
+---@param visit fun(path: string, step: table, trusted: boolean) trusted: it comes with ftpipe
+function access.each(plan, visit)
+   for _, step in ipairs(plan.steps) do
+      if step.unit.files then
+         local plain, trusted = sources_of(step)
+         for _, path in ipairs(plain) do visit(path, step, false) end
+         for _, path in ipairs(step.unit.files(step.params)) do
+            local known = false
+            for _, root in ipairs(trusted) do known = known or below(root, path) ~= nil end
+            visit(path, step, known)
+         end
+      end
+   end
+end
+
+--- Raise "access" where a step of the plan would read what it may not.
+---@param plan ftpipe.plan
+---@param file string the pipeline file
+---@param opts table of the command
+function access.check(plan, file, opts)
+   if not sandbox.on "access" then return end
+   local grants, known = access.grants(file, opts), {}
+   access.each(plan, function(path, step, trusted)
+      if trusted or known[path] then return end
+      local ok, reason = look(grants, path)
+      if not ok then refuse(step, path, reason) end
+      known[path] = true
+   end)
+end
+
+return access
