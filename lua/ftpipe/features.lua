@@ -46,7 +46,7 @@ function features.identity(model, tokens, done)
       end
    end
    return { weights = fs.sha256(json.encode(frozen)), config = model.config, pooling = model.pooling, done = done,
-      per_row = model:features_per_row(done), tokens = tokens:digest() }
+      precision = model:precision() ~= "f32" and model:precision() or nil, per_row = model:features_per_row(done), tokens = tokens:digest() }
 end
 
 --- Those that were kept: the tensor of another time.
@@ -59,7 +59,7 @@ function features.compute(model, tokens, done, tick)
    local self = around(model, tokens, done, tensor.new { model:features_per_row(done) and rows or total, model.dims.hidden })
    local finished = 0
    for _, index in ipairs(scoring.batches(tokens, 4096)) do
-      graph.begin("eval")
+      model:begin()
       local batch = tokens:batch(index)
       local h = model:features(batch, done):tensor()
       local row = 1

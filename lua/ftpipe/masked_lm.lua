@@ -32,7 +32,7 @@ function masked_lm:evaluate(model, split)
    local sum, n = 0, 0
    for _, index in ipairs(scoring.batches(split.tokens, 4096)) do
       scoring.stop_if_asked()
-      graph.begin "eval"
+      model:begin()
       local batch = self:mask(split.tokens:batch(index), 0)
       if batch.labels:count() > 0 then
          local losses <close> = masked_lm.loss(model, batch):tensor()

@@ -8,6 +8,7 @@ local nn = require "ftpipe.nn"
 local graph = require "ftpipe.core.graph"
 local param = require "ftpipe.core.param"
 local store = require "ftpipe.core.store"
+local sys = require "ftpipe.core.sys"
 local json = require "ftpipe.core.json"
 local fs = require "ftpipe.core.fs"
 local text = require "ftpipe.core.text"
@@ -15,7 +16,7 @@ local arch = require "ftpipe.arch"
 local heads = require "ftpipe.head"
 
 ---@class ftpipe.model
----@field options { labels: string[], pool: string, task: string? }
+---@field options { labels: string[], pool: string, task: string?, precision: "bf16"? }
 ---@field settings table<string, number> what a task settled after training, for instance a threshold; saved with the weights
 local model = {}
 model.__index = model
@@ -285,6 +286,22 @@ end
 
 -- ==== Forward ====
 
+--- What its products are computed in from here on, outside training as well; saved with the model.
+---@param precision "f32"|"bf16"
+function model:compute_in(precision)
+   local options = {}      -- its own: other models may share the table
+   for k, v in pairs(self.options) do options[k] = v end
+   options.precision = precision ~= "f32" and precision or nil
+   self.options = options
+end
+
+--- Its precision on this machine: float32 where the processor lacks what it was trained in.
+---@return "f32"|"bf16"
+function model:precision() return self.options.precision and sys.bf16() and self.options.precision or "f32" end
+
+--- Begin a batch that is not trained on.
+function model:begin() graph.begin("eval", 0, 0, self:precision()) end
+
 local function reads_first(self) return self.pooling == "pooler" or self.pooling == "cls" end
 
 -- What the last layer is computed for: its hidden states of all tokens, of each row's first, or of batch.places.
@@ -431,7 +448,7 @@ function model:save(dir, extra, weights)
    try(store.write(dir .. "/model.safetensors", export_tensors(self), { format = "pt" }, weights))
    try(self.tokenizer:save(dir))
    local own = { version = 1, head = self.head_unit.name, pool = self.pooling, labels = self.options.labels,
-      task = self.options.task, settings = next(self.settings) and self.settings or nil }
+      task = self.options.task, precision = self.options.precision, settings = next(self.settings) and self.settings or nil }
    if self.head_unit.source then own.head_source = self.head_unit.source end
    for k, v in pairs(extra or {}) do own[k] = v end
    try(fs.write(dir .. "/ftpipe.json", json.encode(own) .. "\n"))
@@ -469,7 +486,7 @@ function model.load(dir)
       error(("%s is an encoder without a tuned head (no classifier); train one with `ftpipe run`"):format(dir), 0)
    end
    local task = own.task or unit.task or (unit.name == "classification" and #labels == 1 and "regression") or nil
-   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = task }, 0)
+   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = task, precision = own.precision }, 0)
    for k, v in pairs(own.settings or {}) do self.settings[k] = v end
    local used = load_encoder(self, source)
    local missing = {}

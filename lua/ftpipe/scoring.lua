@@ -57,7 +57,7 @@ end
 function scoring.each(model, tokens, features, visit)
    for _, index in ipairs(scoring.batches(tokens, TOKENS)) do
       scoring.stop_if_asked()
-      graph.begin("eval")
+      model:begin()
       local batch = tokens:batch(index)
       local logits
       if features then

@@ -21,7 +21,7 @@ run on the same shapes with the faster library.]],
       { name = "lengths", arg = "N|sst2|FILE", help = "tokens of each row", default = "128" },
       { name = "batch", arg = "B", type = "integer", min = 1, help = "rows of an update", default = "32" },
       { name = "updates", arg = "N", type = "integer", min = 1, help = "updates to measure", default = "12" },
-      { name = "precision", arg = "P", help = "f32 or bf16, of training; evaluation is in f32", default = "f32",
+      { name = "precision", arg = "P", help = "f32 or bf16", default = "f32",
          choices = { "f32", "bf16" } },
       { name = "profile", help = "also show where the time goes, by operation" },
       { name = "json", help = "print one line of JSON" },
@@ -41,10 +41,11 @@ local function show(r)
       giga(r.product_flop_s), r.peak_bytes / 2 ^ 20, r.resident_bytes / 2 ^ 20))
 end
 
-local function show_profile(profile)
+local function show_profile(profile, of)
    local total = 0
    for _, p in ipairs(profile) do total = total + p.forward_s + p.backward_s end
-   sys.out("\n  operation               calls  forward s  backward s  share  GFLOP/s   GB/s\n")
+   sys.out(("\n  %s\n"):format(of))
+   sys.out("  operation               calls  forward s  backward s  share  GFLOP/s   GB/s\n")
    for _, p in ipairs(profile) do
       local time = p.forward_s + p.backward_s
       sys.out(("  %-22s %6d  %9.3f  %10.3f  %4.1f%%  %7.1f  %5.1f\n"):format(p.op, p.calls, p.forward_s, p.backward_s,
@@ -63,7 +64,10 @@ function bench.run(opts)
       return 0
    end
    show(r)
-   if r.profile then show_profile(r.profile) end
+   if r.profile then
+      show_profile(r.profile, "training")
+      show_profile(r.eval_profile, "evaluation")
+   end
    return 0
 end
 

@@ -49,6 +49,8 @@ no_answer (the probability that there is none) and best (the --best most probabl
       { name = "question", arg = "TEXT", help = "a question" },
       { name = "context", arg = "TEXT", help = "the text that holds its answer" },
       { name = "best", arg = "N", type = "integer", min = 1, max = 20, help = "answers of each question", default = "5" },
+      { name = "precision", arg = "P", choices = { "auto", "f32", "bf16" }, default = "as it was trained",
+         help = "of the operands of matrix products; auto: bf16 where the processor has it" },
       { name = "batch-rows", arg = "N", type = "integer", min = 1, max = 1000000,
          help = "rows that are sorted by length and computed together", default = "1024" },
    },
@@ -146,6 +148,7 @@ function predict.run(opts, positional)
    local loader = require "ftpipe.predict"
    require("ftpipe.sandbox.step").enter_for_model(loader.directory(positional[1]), opts.input, opts.output)
    local model = loader.load(positional[1])
+   if opts.precision then model:compute_in(require("ftpipe.step.finetune").precision_of(opts.precision)) end
    if model.options.task == "question_answering" then
       return require("ftpipe.cli.predict_questions").run(model, opts, positional)
    end

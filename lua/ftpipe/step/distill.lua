@@ -14,7 +14,7 @@ local model = require "ftpipe.model"
 local pretrain = require "ftpipe.step.pretrain"
 local scoring = require "ftpipe.scoring"
 
-local step = { kind = "distill", version = 1, trains = true,
+local step = { kind = "distill", version = 2, trains = true,
    inputs = { student = "required", teacher = "required", data = "required", teacher_data = "required" } }
 
 step.params = {}
@@ -51,7 +51,7 @@ function pair:evaluate(split, teacher_split)
    local sum, n = 0, 0
    for _, index in ipairs(scoring.batches(split.tokens, 4096)) do
       scoring.stop_if_asked()
-      graph.begin "eval"
+      self.student:begin()
       local batch = split.tokens:batch(index)
       self:prepare(batch, index, teacher_split)
       local losses <close> = self:loss(batch):tensor()
@@ -88,6 +88,7 @@ function step.run(ctx, inputs, params)
    local student = ctx:own(model.replace_head(on, { head = "hidden_states", width = inputs.teacher.dims.hidden }, ctx.seed))
    params.precision = finetune.precision_of(params.precision)
    ctx:compute_in(params.precision)
+   student:compute_in(params.precision)
    ctx:settled(params)
    student:set_dropout(params.dropout)
    ctx:card(student)

@@ -12,7 +12,7 @@ local soft_labels = require "ftpipe.step.soft_labels"
 local sys = require "ftpipe.core.sys"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "finetune", version = 1, trains = true,
+local step = { kind = "finetune", version = 2, trains = true,
    inputs = { model = "required", data = "required", soft = "optional" } }
 
 step.params = {
@@ -40,7 +40,7 @@ step.params = {
    temperature = { type = "number", default = 2, min = 0.1, help = "of the soft labels" },
    loss = { type = "function", help = "function(logits, gold) -> one value per row" },
    precision = { type = "string", default = "f32", choices = { "auto", "f32", "bf16" },
-      help = "of the operands of matrix products in training; auto: bf16 where the processor has it" },
+      help = "of the operands of matrix products; auto: bf16 where the processor has it" },
    tokens_per_batch = { type = "integer", default = 4096, min = 1, help = "splits an update; changes only rounding" },
 }
 
@@ -147,6 +147,7 @@ function step.run(ctx, inputs, given)
    params.metric = step.metric_of(task, given.metric)
    params.precision = step.precision_of(params.precision)
    ctx:compute_in(params.precision)
+   model:compute_in(params.precision)
    ctx:settled(params)
    if params.freeze then model:freeze(params.freeze) end
    model:set_dropout(params.dropout, model:frozen_stages() > 0)      -- nil: not what the step before used

@@ -7,7 +7,7 @@ local finetune = require "ftpipe.step.finetune"
 local failure = require "ftpipe.failure"
 local masked_lm = require "ftpipe.masked_lm"
 
-local step = { kind = "pretrain", version = 1, trains = true, inputs = { model = "required", data = "required" } }
+local step = { kind = "pretrain", version = 2, trains = true, inputs = { model = "required", data = "required" } }
 
 local shared = finetune.params
 
@@ -59,6 +59,7 @@ function step.run(ctx, inputs, params)
    end
    params.precision = finetune.precision_of(params.precision)
    ctx:compute_in(params.precision)
+   model:compute_in(params.precision)
    ctx:settled(params)
    if params.freeze then model:freeze(params.freeze) end
    if model.keeps_pooler then model:freeze "encoder.pool.*" end      -- nothing reads it
