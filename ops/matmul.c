@@ -78,7 +78,7 @@ static void forward_one(const sizes *z, const float *a, const float *b, float *y
     else if (z->tb)
         ft_product_nt(M, N, K, a, K, b, K, NULL, 0, y, N);
     else
-        ft_product_nn(M, N, K, a, K, b, N, 0, y, N);
+        ft_product_nn(M, N, K, a, K, b, N, NULL, 0, y, N);
 }
 
 /* dy_turned is dy (M,N) as (N,M), where both factors are transposed. */
@@ -91,7 +91,7 @@ static void grad_a(const sizes *z, const float *b, const float *dy, const float 
     else if (z->ta)
         ft_product_nt(K, M, N, b, N, dy, N, NULL, add, da, M);
     else if (z->tb)
-        ft_product_nn(M, K, N, dy, N, b, K, add, da, K);
+        ft_product_nn(M, K, N, dy, N, b, K, NULL, add, da, K);
     else
         ft_product_nt(M, K, N, dy, N, b, N, NULL, add, da, K);
 }
@@ -103,7 +103,7 @@ static void grad_b(const sizes *z, const float *a, const float *dy, const float 
     if (z->ta && z->tb)
         ft_product_nt(N, K, M, dy_turned, M, a, M, NULL, add, db, K);
     else if (z->ta)
-        ft_product_nn(K, N, M, a, M, dy, N, add, db, N);
+        ft_product_nn(K, N, M, a, M, dy, N, NULL, add, db, N);
     else if (z->tb)
         ft_product_tn(N, K, M, dy, N, a, K, add, db, K);
     else

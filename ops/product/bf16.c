@@ -1,4 +1,4 @@
-/* ops/product/bf16.c - cuts bf16 products of weights into prepared panels, and keeps weights in their layout. */
+/* ops/product/bf16.c - cuts bf16 products of weights into prepared panels */
 #include "ops/product/bf16.h"
 
 #include <math.h>
@@ -9,6 +9,7 @@
 #include "core/mem.h"
 #include "graph/op.h"
 #include "ops/blocks.h"
+#include "ops/product/kept.h"
 #include "ops/product/product.h"
 
 #define ROWS 64         /* of the largest panel of rows */
@@ -16,7 +17,6 @@
 #define OUTS 96         /* rows of one block of a weight gradient */
 #define GROUP 960       /* rows of both factors of a weight gradient that are rounded at once; whole parts of the sum */
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
-#define KEEP ((size_t)512 << 20) /* bytes of kept layouts, at most */
 
 static const int64_t row_sizes[] = { ROWS, ROWS / 2, ROWS / 4 };
 static const int64_t sum_sizes[] = { 480, 224, 96,
@@ -34,25 +34,10 @@ typedef struct plan {
     size_t scratch;
 } plan;
 
-enum form { FORWARD, BACKWARD };
-
-/* A weight as the library reads it. */
-typedef struct kept {
-    uint64_t weight, count;
-    enum form form;
-    uint16_t *data;
-    size_t bytes;
-} kept;
-
 static struct {
     plan *at;
     size_t n;
 } plans;
-
-static struct {
-    kept *at;
-    size_t n, bytes;
-} keeps;
 
 int ft_bf16_fits(int64_t O, int64_t I) { return O >= 64 && I >= 64; }
 
@@ -136,64 +121,31 @@ size_t ft_bf16_work(const ft_bf16_map *m, int backward) { return room_of(m, back
 
 /* ==== Weights ==== */
 
-static void drop(size_t i)
-{
-    keeps.bytes -= keeps.at[i].bytes;
-    ft_block_free(keeps.at[i].data, keeps.at[i].bytes);
-    keeps.at[i] = keeps.at[--keeps.n];
-}
-
-void ft_bf16_forget(void)
-{
-    while (keeps.n) drop(keeps.n - 1);
-    ft_free(keeps.at);
-    keeps.at = NULL;
-}
-
-/* Room to keep a weight in; NULL where there is none. */
-static kept *keep(uint64_t weight, enum form form, size_t bytes)
-{
-    for (size_t i = 0; i < keeps.n; i++)
-        if (keeps.at[i].weight == weight && keeps.at[i].form == form && keeps.at[i].bytes == bytes) return &keeps.at[i];
-    for (size_t i = keeps.n; i-- > 0 && keeps.bytes + bytes > KEEP;)
-        if (keeps.at[i].count != ft_weights_count()) drop(i);
-    if (keeps.bytes + bytes > KEEP) return NULL;
-    kept *more = ft_realloc(keeps.at, (keeps.n + 1) * sizeof *more);
-    if (!more) return NULL;
-    keeps.at = more;
-    uint16_t *data = ft_block_alloc(bytes);
-    if (!data) return NULL;
-    keeps.at[keeps.n] =
-        (kept){ .weight = weight, .count = ft_weights_count() - 1, .form = form, .data = data, .bytes = bytes };
-    keeps.bytes += bytes;
-    return &keeps.at[keeps.n++];
-}
-
-static void lay_out(const ft_bf16_map *m, enum form form, uint16_t *to)
+static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
 {
     const ft_bf16_layouts *l = ft_op_active()->bf16;
-    const int64_t N = form == FORWARD ? m->O : m->I, K = form == FORWARD ? m->I : m->O, wide = even(K);
+    const int64_t N = layout == FT_BF16_FORWARD ? m->O : m->I, K = layout == FT_BF16_FORWARD ? m->I : m->O,
+                  wide = even(K);
 
 #pragma omp parallel for schedule(static) num_threads(ft_workers()) if (N * K > FT_WORTH)
     for (int64_t b = 0; b < blocks_of(N); b++) {
         const int64_t n = ft_least(64, N - b * 64);
-        if (form == FORWARD)
+        if (layout == FT_BF16_FORWARD)
             l->turned_pairs(m->w + b * 64 * m->I, m->I, K, n, wide, to + b * 64 * wide);
         else
             l->pairs(m->w + b * 64, m->I, K, n, wide, to + b * 64 * wide);
     }
 }
 
-static const uint16_t *weight_of(const ft_bf16_map *m, enum form form, uint16_t *workspace)
+static const uint16_t *weight_of(const ft_bf16_map *m, enum ft_layout layout, uint16_t *workspace)
 {
-    const size_t bytes = form == FORWARD ? packed_bytes(m->O, m->I) : packed_bytes(m->I, m->O);
-    kept *k = m->weight ? keep(m->weight, form, bytes) : NULL;
+    const size_t bytes = layout == FT_BF16_FORWARD ? packed_bytes(m->O, m->I) : packed_bytes(m->I, m->O);
+    int fresh = 0;
+    uint16_t *to = m->weight ? ft_kept(m->weight, layout, bytes, &fresh) : NULL;
 
-    if (k && k->count == ft_weights_count()) return k->data;
-    lay_out(m, form, k ? k->data : workspace);
-    if (!k) return workspace;
-    k->count = ft_weights_count();
-    return k->data;
+    if (!to) to = workspace;
+    if (!fresh) lay_out(m, layout, to);
+    return to;
 }
 
 /* ==== Panels of rows ==== */
@@ -275,7 +227,7 @@ void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, fl
                          .K = m->I,
                          .x = x,
                          .bias = bias,
-                         .w = weight_of(m, FORWARD, weight_room(m, &r)),
+                         .w = weight_of(m, FT_BF16_FORWARD, weight_room(m, &r)),
                          .y = y };
 
     all_rows(&j, p, &r);
@@ -291,7 +243,7 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
                          .K = m->O,
                          .x = dy,
                          .add = add,
-                         .w = weight_of(m, BACKWARD, weight_room(m, &r)),
+                         .w = weight_of(m, FT_BF16_BACKWARD, weight_room(m, &r)),
                          .y = dx };
 
     all_rows(&j, p, &r);

@@ -3,8 +3,8 @@
  * Everything is cut into panels of a few fixed sizes, so that a new number of rows needs no new primitive of the
  * library; rows that a panel has too many are zeros. No sum is split by the number of threads.
  *
- * A weight in the library's layout is kept as long as ft_weights_count stands still (evaluation, several
- * micro-batches of an update); where there is no room to keep it, it is laid out into the workspace each time.
+ * A weight in the library's layout is kept (ops/product/kept.h); where there is no room for that, it is laid out into the
+ * workspace each time.
  */
 #ifndef FT_OPS_PRODUCT_BF16_H
 #define FT_OPS_PRODUCT_BF16_H
@@ -45,8 +45,6 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx); 
 void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int add,
                     float *dw); /* dw (O,I) [+]= dy^T x */
 
-/* Give back all kept layouts. */
-void ft_bf16_forget(void);
 /* Compare with plain products on awkward shapes. */
 ft_status ft_bf16_check(ft_err *e);
 

@@ -171,10 +171,10 @@ void ft_product_nt(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx,
     panels(1, M, N, K, X, ldx, W, ldw, bias, add, Y, ldy);
 }
 
-void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,
-                   float *Y, int64_t ldy)
+void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   const float *bias, int add, float *Y, int64_t ldy)
 {
-    panels(0, M, N, K, X, ldx, W, ldw, NULL, add, Y, ldy);
+    panels(0, M, N, K, X, ldx, W, ldw, bias, add, Y, ldy);
 }
 
 void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,

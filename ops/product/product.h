@@ -65,9 +65,9 @@ void ft_product_together(int threads);
 /* Y (M,N) = X (M,K) * W (N,K)^T [+ bias (N)]; add: Y += */
 void ft_product_nt(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
                    const float *bias, int add, float *Y, int64_t ldy);
-/* Y (M,N) = X (M,K) * W (K,N); add: Y += */
-void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,
-                   float *Y, int64_t ldy);
+/* Y (M,N) = X (M,K) * W (K,N) [+ bias (N)]; add: Y += */
+void ft_product_nn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
+                   const float *bias, int add, float *Y, int64_t ldy);
 /* Y (M,N) = X (K,M)^T * W (K,N); add: Y += (weight gradients: K is the number of tokens) */
 void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw, int add,
                    float *Y, int64_t ldy);

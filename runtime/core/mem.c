@@ -180,6 +180,20 @@ static void *take_kept(size_t k)
     return p;
 }
 
+static void *from_system(size_t bytes)
+{
+    const size_t cap = atomic_load(&limit);
+    if (cap && atomic_load(&live) + atomic_load(&kept) > cap) ft_block_trim();
+    atomic_fetch_add(&system_calls, 1);
+    void *p = aligned_alloc(ALIGN, bytes);
+    if (!p) {
+        ft_block_trim();
+        p = aligned_alloc(ALIGN, bytes);
+    }
+    if (!p) count_down(bytes);
+    return p;
+}
+
 void *ft_block_alloc(size_t size)
 {
     size_t bytes;
@@ -187,20 +201,17 @@ void *ft_block_alloc(size_t size)
     if (size > SIZE_MAX / 4) return NULL;
     const size_t k = class_of(size, &bytes);
     if (!count_up(bytes)) return NULL;
-
     void *p = take_kept(k);
-    if (p) return p;
+    return p ? p : from_system(bytes);
+}
 
-    const size_t cap = atomic_load(&limit);
-    if (cap && atomic_load(&live) + atomic_load(&kept) > cap) ft_block_trim();
-    atomic_fetch_add(&system_calls, 1);
-    p = aligned_alloc(ALIGN, bytes);
-    if (!p) {
-        ft_block_trim();
-        p = aligned_alloc(ALIGN, bytes);
-    }
-    if (!p) count_down(bytes);
-    return p;
+void *ft_block_new(size_t size)
+{
+    size_t bytes;
+
+    if (size > SIZE_MAX / 4) return NULL;
+    (void)class_of(size, &bytes);
+    return count_up(bytes) ? from_system(bytes) : NULL;
 }
 
 void ft_block_free(void *p, size_t size)

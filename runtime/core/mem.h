@@ -28,6 +28,7 @@ ft_status ft_fail_mem(ft_err *e, size_t wanted);
 
 /* Tensor blocks. `size` at free must be the size at allocation. */
 void *ft_block_alloc(size_t size);
+void *ft_block_new(size_t size); /* from the system in any case: for what stays, so that it holds no larger block */
 void ft_block_free(void *p, size_t size);
 void ft_block_trim(void); /* give kept blocks back to the system */
 

@@ -165,7 +165,7 @@ static void once(const timed *t)
     else if (t->form == 0)
         ft_product_nt(M, N, K, t->x, K, t->w, K, NULL, 0, t->y, N);
     else if (t->form == 1)
-        ft_product_nn(M, N, K, t->x, K, t->w, N, 0, t->y, N);
+        ft_product_nn(M, N, K, t->x, K, t->w, N, NULL, 0, t->y, N);
     else
         ft_product_tn(M, N, K, t->x, M, t->w, N, 0, t->y, N);
 }

@@ -1,5 +1,5 @@
 -- tests/lua/test_precision.lua - training with products in bf16: close to float32, refused where it cannot be had,
--- recorded, and not used in evaluation. The model is small and of random weights, but wide enough for bf16.
+-- recorded, and used in evaluation too. The model is small and of random weights, but wide enough for bf16.
 
 local check = require "check"
 local graph = require "ftpipe.core.graph"
@@ -104,15 +104,39 @@ if there then
       check.is_true(f32 ~= bf16 and math.abs(bf16 / f32 - 1) < 0.02, ("norms %.6f and %.6f"):format(f32, bf16))
    end)
 
-   check.test("evaluation_is_in_float32", function()
+   -- Largest difference of probabilities.
+   local function apart(p, q)
+      local most = 0
+      for i in ipairs(p) do
+         for k in ipairs(p[i]) do most = math.max(most, math.abs(p[i][k] - q[i][k])) end
+      end
+      return most
+   end
+
+   check.test("what_was_tuned_in_bf16_is_evaluated_in_it_and_in_float32_where_it_is_missing", function()
       local data = split(8)
       local _, _, _, m = train "bf16"
-      local after = scoring.probabilities(m, data.tokens)
+      check.equal(m:precision(), "bf16")
+      local here = scoring.probabilities(m, data.tokens)
       sys.product "openblas"
-      local elsewhere = scoring.probabilities(m, data.tokens)
+      local kind, elsewhere = m:precision(), scoring.probabilities(m, data.tokens)
       sys.product(library)
-      for i, p in ipairs(after) do
-         for k, x in ipairs(p) do check.is_true(math.abs(x - elsewhere[i][k]) < 1e-5, "row " .. i) end
+      check.equal(kind, "f32")
+      local difference = apart(here, elsewhere)
+      check.is_true(difference > 1e-6 and difference < 0.01, "apart by " .. difference)
+      m:compute_in "f32"
+      check.is_true(apart(scoring.probabilities(m, data.tokens), elsewhere) < 1e-5)
+   end)
+
+   check.test("a_row_gets_the_same_probabilities_in_any_batch", function()
+      local data = split(40)
+      local _, _, _, m = train "bf16"
+      local together = scoring.probabilities(m, data.tokens)
+      for i = 1, 40 do
+         local alone = text.tokens()
+         local batch <close> = data.tokens:batch { i }.tokens
+         alone:add(batch:table())
+         check.is_true(apart(scoring.probabilities(m, alone), { together[i] }) < 1e-6, "row " .. i)
       end
    end)
 else

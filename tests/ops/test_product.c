@@ -47,7 +47,7 @@ static void run(const product_case *p, const float *X, int64_t ldx, const float 
     if (p->form == NT)
         ft_product_nt(p->M, p->N, p->K, X, ldx, W, ldw, bias, p->add, Y, ldy);
     else if (p->form == NN)
-        ft_product_nn(p->M, p->N, p->K, X, ldx, W, ldw, p->add, Y, ldy);
+        ft_product_nn(p->M, p->N, p->K, X, ldx, W, ldw, bias, p->add, Y, ldy);
     else
         ft_product_tn(p->M, p->N, p->K, X, ldx, W, ldw, p->add, Y, ldy);
 }
@@ -186,7 +186,7 @@ static void products_with_no_rows_or_columns_touch_nothing(void **state)
 
     assert_int_equal(use(state), 0);
     ft_product_nt(0, 4, 2, &x, 2, &x, 2, NULL, 0, &y, 4);
-    ft_product_nn(4, 0, 2, &x, 2, &x, 1, 0, &y, 1);
+    ft_product_nn(4, 0, 2, &x, 2, &x, 1, NULL, 0, &y, 1);
     ft_product_tn(0, 4, 2, &x, 1, &x, 4, 0, &y, 4);
     assert_true(y == 3);
 }
@@ -209,7 +209,7 @@ static void nan_is_passed_on(void **state)
     float y[4] = { 0 };
 
     assert_int_equal(use(state), 0);
-    ft_product_nn(2, 2, 2, x, 2, w, 2, 0, y, 2);
+    ft_product_nn(2, 2, 2, x, 2, w, 2, NULL, 0, y, 2);
     assert_true(isnan(y[0]) && isnan(y[1]) && !isnan(y[2]));
 }
 

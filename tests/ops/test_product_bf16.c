@@ -15,6 +15,7 @@
 #include "core/mem.h"
 #include "core/rng.h"
 #include "ops/product/bf16.h"
+#include "ops/product/kept.h"
 #include "ops/product/product.h"
 #include "tensor/tensor.h"
 
@@ -196,7 +197,7 @@ static void a_changed_weight_is_read_anew(void **state)
     ft_weights_changed();
     run(&p, 0);
     assert_true(p.y[0] == 2 * y && p.dx[0] == 2 * dx);
-    ft_bf16_forget();
+    ft_kept_forget();
     end(&p);
 }
 
@@ -210,7 +211,7 @@ static void weights_that_cannot_be_kept_give_the_same_bits(void **state)
     run(&loose, 0);
     assert_memory_equal(kept.y, loose.y, sizeof *kept.y * 40 * 70);
     const size_t live = ft_mem_get().live;
-    ft_bf16_forget();
+    ft_kept_forget();
     assert_true(ft_mem_get().live < live); /* what was kept was counted */
     loose.m.weight = 1u << 30;
     ft_mem_fail_at(1);
