@@ -45,8 +45,9 @@ function features.identity(model, tokens, done)
          frozen[name] = bytes:sha256()
       end
    end
+   local precision = model:precision()
    return { weights = fs.sha256(json.encode(frozen)), config = model.config, pooling = model.pooling, done = done,
-      precision = model:precision() ~= "f32" and model:precision() or nil, per_row = model:features_per_row(done), tokens = tokens:digest() }
+      precision = precision ~= "f32" and precision or nil, per_row = model:features_per_row(done), tokens = tokens:digest() }
 end
 
 --- Those that were kept: the tensor of another time.

@@ -1,7 +1,7 @@
 /* ops/product/product.c - chooses a provider and cuts products into panels.
  *
- * The cut is a function of the shape alone. Row panels of a product with many rows are
- * ROWS high; with few rows the columns are cut as well, so that two or more threads have
+ * The cut is a function of the shape alone. Row panels are of equal height, at most ROWS; with
+ * few rows the columns are cut as well, so that two or more threads have
  * work. Weight gradients are cut by output block: each block sums over all tokens in one
  * call, in the provider's own fixed order.
  */
@@ -13,10 +13,11 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "ops/blocks.h"
 #include "ops/product/bf16.h"
 
-#define ROWS 128
-#define COLS 384        /* columns of one block, where columns are cut */
+#define ROWS 256        /* of one panel, at most */
+#define COLS 192        /* of one block, where columns are cut: nearly square blocks read the least */
 #define MANY 1024       /* from here on rows alone give enough panels */
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
@@ -132,8 +133,6 @@ void ft_product_together(int threads)
     if (threads > 1) omp_set_num_threads(threads);
 }
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* One panel. Libraries disagree about sums of nothing, so K = 0 is ours. */
 static void one(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B,
                 int64_t ldb, int add, float *C, int64_t ldc)
@@ -153,10 +152,12 @@ static void panels(int tb, int64_t M, int64_t N, int64_t K, const float *X, int6
 
     const int64_t cols = M >= MANY || N <= COLS ? N : COLS;
     const int64_t across = (N + cols - 1) / cols, down = (M + ROWS - 1) / ROWS;
-#pragma omp parallel for schedule(static) if (down * across > 1 && M * N * K > SMALL)
+    const int64_t rows = ft_round_up((M + down - 1) / down, 8);
+#pragma omp parallel for schedule(dynamic) if (down * across > 1 && M * N * K > SMALL)
     for (int64_t k = 0; k < down * across; k++) {
-        const int64_t r = k / across * ROWS, c = k % across * cols;
-        const int64_t m = least(ROWS, M - r), n = least(cols, N - c);
+        const int64_t r = k / across * rows, c = k % across * cols;
+        const int64_t m = ft_least(rows, M - r), n = ft_least(cols, N - c);
+        if (m <= 0) continue;
         float *y = Y + r * ldy + c;
         one(0, tb, m, n, K, X + r * ldx, ldx, tb ? W + c * ldw : W + c, ldw, add, y, ldy);
         if (!bias) continue;
@@ -181,14 +182,14 @@ void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx,
                    float *Y, int64_t ldy)
 {
     /* Blocks of rows of Y: at least 2, at most 8, not below 64 rows. */
-    int64_t blocks = M / 192 < 2 ? 2 : least(M / 192, 8);
+    int64_t blocks = M / 192 < 2 ? 2 : ft_least(M / 192, 8);
     if (M < 128) blocks = 1;
     const int64_t rows = (M + blocks - 1) / blocks;
 
     if (M <= 0 || N <= 0) return;
 #pragma omp parallel for schedule(static) if (blocks > 1 && M * N * K > SMALL)
     for (int64_t k = 0; k < blocks; k++) {
-        const int64_t r = k * rows, m = least(rows, M - r);
+        const int64_t r = k * rows, m = ft_least(rows, M - r);
         if (m > 0) one(1, 0, m, N, K, X + r, ldx, W, ldw, add, Y + r * ldy, ldy);
     }
 }
