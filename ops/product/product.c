@@ -16,7 +16,7 @@
 #include "ops/blocks.h"
 #include "ops/product/bf16.h"
 
-#define ROWS 256        /* of one panel, at most */
+#define ROWS 128        /* of one panel, at most */
 #define COLS 192        /* of one block, where columns are cut: nearly square blocks read the least */
 #define MANY 1024       /* from here on rows alone give enough panels */
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
@@ -153,7 +153,7 @@ static void panels(int tb, int64_t M, int64_t N, int64_t K, const float *X, int6
     const int64_t cols = M >= MANY || N <= COLS ? N : COLS;
     const int64_t across = (N + cols - 1) / cols, down = (M + ROWS - 1) / ROWS;
     const int64_t rows = ft_round_up((M + down - 1) / down, 8);
-#pragma omp parallel for schedule(dynamic) if (down * across > 1 && M * N * K > SMALL)
+#pragma omp parallel for schedule(static) if (down * across > 1 && M * N * K > SMALL)
     for (int64_t k = 0; k < down * across; k++) {
         const int64_t r = k / across * rows, c = k % across * cols;
         const int64_t m = ft_least(rows, M - r), n = ft_least(cols, N - c);
