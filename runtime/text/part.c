@@ -6,9 +6,32 @@
 #include "core/mem.h"
 #include "text/json_get.h"
 
-static const ft_part_kind *const normalizers[] = { &ft_norm_bert_part, NULL };
-static const ft_part_kind *const pre_tokenizers[] = { &ft_pretok_bert, &ft_pretok_byte_level, NULL };
-static const ft_part_kind *const decoders[] = { &ft_decode_wordpiece, &ft_decode_byte_level, NULL };
+static const ft_part_kind *const normalizers[] = {
+    &ft_norm_bert_part,
+    &ft_norm_lowercase,
+    &ft_norm_nfc,
+    &ft_norm_nfd,
+    &ft_norm_nfkc,
+    &ft_norm_nfkd,
+    &ft_norm_strip,
+    &ft_norm_strip_accents,
+    &ft_norm_prepend,
+    &ft_norm_replace,
+    &ft_norm_precompiled,
+    &ft_norm_byte_level,
+    NULL,
+};
+static const ft_part_kind *const pre_tokenizers[] = {
+    &ft_pretok_bert,        &ft_pretok_byte_level,
+    &ft_pretok_metaspace,   &ft_pretok_split,
+    &ft_pretok_whitespace,  &ft_pretok_whitespace_split,
+    &ft_pretok_punctuation, &ft_pretok_digits,
+    &ft_pretok_delimiter,   NULL,
+};
+static const ft_part_kind *const decoders[] = {
+    &ft_decode_wordpiece,     &ft_decode_byte_level, &ft_decode_metaspace, &ft_decode_bpe, &ft_norm_replace,
+    &ft_decode_byte_fallback, &ft_decode_fuse,       &ft_decode_strip,     NULL,
+};
 
 /* How each role is written: the member, and the member of a "Sequence" that lists what it is made of. */
 static const struct role {

@@ -58,6 +58,6 @@ extern const ft_part_kind ft_norm_bert_part, ft_norm_lowercase, ft_norm_nfc, ft_
 extern const ft_part_kind ft_pretok_bert, ft_pretok_byte_level, ft_pretok_metaspace, ft_pretok_split,
     ft_pretok_whitespace, ft_pretok_whitespace_split, ft_pretok_punctuation, ft_pretok_digits, ft_pretok_delimiter;
 extern const ft_part_kind ft_decode_wordpiece, ft_decode_byte_level, ft_decode_metaspace, ft_decode_bpe,
-    ft_decode_replace, ft_decode_byte_fallback, ft_decode_fuse, ft_decode_strip;
+    ft_decode_byte_fallback, ft_decode_fuse, ft_decode_strip;
 
 #endif

@@ -7,7 +7,7 @@
 #include "core/mem.h"
 #include "text/json_get.h"
 
-const ft_model_kind *const ft_model_kinds[] = { &ft_model_wordpiece, &ft_model_bpe, NULL };
+const ft_model_kind *const ft_model_kinds[] = { &ft_model_wordpiece, &ft_model_bpe, &ft_model_unigram, NULL };
 
 static ft_status unsupported(const char *type, ft_err *e)
 {

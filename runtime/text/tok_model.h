@@ -39,7 +39,7 @@ typedef struct ft_model_kind {
     const char *(*unk)(const void *model); /* the unknown token, or NULL */
 } ft_model_kind;
 
-extern const ft_model_kind ft_model_wordpiece, ft_model_bpe;
+extern const ft_model_kind ft_model_wordpiece, ft_model_bpe, ft_model_unigram;
 
 /* NULL-terminated. */
 extern const ft_model_kind *const ft_model_kinds[];

@@ -170,6 +170,33 @@ int ft_uc_decompose(uint32_t cp, uint32_t out[FT_UC_MAX_DECOMP])
     return (int)n;
 }
 
+int ft_uc_decompose_if(uint32_t cp, uint32_t *out)
+{
+    out[0] = cp;
+    return ft_uc_class(cp) & FT_UC_NFD ? ft_uc_decompose(cp, out) : 1;
+}
+
+int ft_uc_decompose_compat(uint32_t cp, uint32_t out[FT_UC_MAX_COMPAT])
+{
+    utf8proc_int32_t parts[FT_UC_MAX_COMPAT] = { 0 };
+    int boundary = 0;
+    const utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, parts, FT_UC_MAX_COMPAT,
+                                                       UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT, &boundary);
+
+    out[0] = cp;
+    if (n < 1 || n > FT_UC_MAX_COMPAT) return 1;
+    for (utf8proc_ssize_t i = 0; i < n; i++) out[i] = (uint32_t)parts[i];
+    return (int)n;
+}
+
+uint32_t ft_uc_compose(uint32_t a, uint32_t b)
+{
+    utf8proc_int32_t both[3] = { (utf8proc_int32_t)a, (utf8proc_int32_t)b, 0 };
+    const utf8proc_ssize_t n = utf8proc_normalize_utf32(both, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE);
+
+    return n == 1 ? (uint32_t)both[0] : 0;
+}
+
 unsigned ft_uc_combining(uint32_t cp)
 {
     if (!(ft_uc_class(cp) & FT_UC_NFD)) return 0;

@@ -22,7 +22,8 @@ enum {
     FT_UC_NFD = 64    /* decomposes canonically, or has a combining class */
 };
 
-enum { FT_UC_MAX_DECOMP = 4 }; /* code points of the longest canonical decomposition */
+enum { FT_UC_MAX_COMPAT = 18 }; /* code points of the longest compatibility decomposition */
+enum { FT_UC_MAX_DECOMP = 4 };  /* code points of the longest canonical decomposition */
 
 /* Check that n bytes are UTF-8 (no surrogates, nothing overlong). FT_EDATA names the first bad byte, from 0. */
 ft_status ft_utf8_check(const char *s, size_t n, ft_err *e);
@@ -48,6 +49,13 @@ unsigned ft_uc_class(uint32_t cp);
 
 /* Full canonical decomposition of a code point with FT_UC_NFD; returns how many were written. */
 int ft_uc_decompose(uint32_t cp, uint32_t out[FT_UC_MAX_DECOMP]);
+
+/* Full canonical decomposition, or full compatibility decomposition, of any code point; cp itself where it has none. */
+int ft_uc_decompose_if(uint32_t cp, uint32_t *out);
+int ft_uc_decompose_compat(uint32_t cp, uint32_t out[FT_UC_MAX_COMPAT]);
+
+/* The character that two compose to canonically, or 0. */
+uint32_t ft_uc_compose(uint32_t a, uint32_t b);
 
 /* Canonical combining class; 0 for what the reference does not reorder. */
 unsigned ft_uc_combining(uint32_t cp);

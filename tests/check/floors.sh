@@ -36,6 +36,7 @@ BEGIN {
     library["dnnl[a-z_]*[.]h$"] = "oneDNN"
     library["^curl/"] = "libcurl"
     library["^archive(_entry)?[.]h$"] = "libarchive"
+    library["^pcre2[.]h$"] = "PCRE2"
     library["^openssl/"] = "libcrypto"
     library["^mpi[.]h$"] = "MPI"
 }

@@ -20,11 +20,13 @@ Needs `pip install tokenizers==0.23.3`. Run from the repository root:
       each on sst2 (the sentence form's stsa.binary.train, labels and all) and naughty (blns.txt,
       the list of naughty strings).
 """
+import base64
 import hashlib
+import json
 import struct
 import sys
 
-from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
 FIXTURES = "tests/fixtures/tokenizer"
 REMOVE, SPACE, PUNCT, MARK, CJK, WORD, NFD = 1, 2, 4, 8, 16, 32, 64
@@ -214,7 +216,92 @@ def roberta_tokenizer(folder):
     return tok
 
 
+def double_array(rules):
+    """A precompiled charsmap in base 64: a Darts double array over the keys of {key: replacement}, by first fit."""
+    texts, at = b"", {}
+    for value in rules.values():
+        at.setdefault(value, len(texts))
+        if at[value] == len(texts):
+            texts += value.encode() + b"\0"
+    units, used = [0] * 1024, {0}
+    def place(keys, pos):
+        """keys: the rests of the keys below the node at pos, with their values; returns the node's offset."""
+        labels = sorted({k[0] if k else 0 for k, _ in keys})
+        base = next(b for b in range(1, 700) if all(b ^ c not in used and b ^ c < 1024 for c in labels))
+        used.update(base ^ c for c in labels)
+        for c in labels:
+            below = [(k[1:], v) for k, v in keys if k and k[0] == c]
+            if c == 0:
+                units[base] = at[next(v for k, v in keys if not k)] | 1 << 31
+                continue
+            child = base ^ c
+            offset = place(below, child) ^ child
+            units[child] = c | offset << 10 | (1 << 8 if any(not k for k, _ in below) else 0)
+        return base
+    units[0] = place([(k.encode(), v) for k, v in rules.items()], 0) << 10
+    return base64.b64encode(struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + texts).decode()
+
+
+RULES = {"\t": " ", "\u00a0": " ", "\u3000": " ", "\u2122": "TM", "\ufb01": "fi", "\u200b": "",
+         "e\u0301": "\u00e9", "\uff21": "A", "\u2026": "...", "\u00bd": "1/2", "\u0ccc": "x"}
+
+
+def unigram_file(path):
+    """A Unigram as in T5 or XLM-R, learnt from the sentences, with rules of its own."""
+    tok = Tokenizer(models.Unigram())
+    tok.normalizer = normalizers.Precompiled(base64.b64decode(double_array(RULES)))
+    tok.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
+    tok.decoder = decoders.Metaspace()
+    tok.train([f"{FIXTURES}/sentences.txt"], trainers.UnigramTrainer(
+        vocab_size=300, special_tokens=["<s>", "<pad>", "</s>", "<unk>"], unk_token="<unk>", show_progress=False))
+    tok.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    tok.add_tokens([AddedToken("Caf\u00e9", normalized=True), AddedToken("zz", single_word=True, rstrip=True)])
+    tok.post_processor = processors.TemplateProcessing(
+        "<s> $A </s>", "<s> $A </s> </s> $B </s>", [("<s>", tok.token_to_id("<s>")), ("</s>", tok.token_to_id("</s>"))])
+    tok.save(path)
+
+
+def fallback_file(path):
+    """A BPE without pre-tokeniser that falls back to bytes, as in Llama and Phi-3."""
+    tok = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
+    tok.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tok.train([f"{FIXTURES}/sentences.txt"], trainers.BpeTrainer(
+        vocab_size=420, limit_alphabet=60, show_progress=False,
+        special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]))
+    model = json.loads(tok.to_str())
+    model["added_tokens"] = model["added_tokens"][:3]
+    tok = Tokenizer.from_str(json.dumps(model))
+    tok.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                     decoders.Strip(" ", 1, 0)])
+    tok.post_processor = processors.TemplateProcessing("<s> $A", "<s> $A <s>:1 $B:1", [("<s>", 1)])
+    tok.save(path)
+
+
+def parts_file(path):
+    """As many parts as go together: normal forms, regular expressions, digits, bytes without words."""
+    tok = Tokenizer(models.BPE(ignore_merges=True))
+    tok.normalizer = normalizers.Sequence([
+        normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase(), normalizers.Strip(),
+        normalizers.Replace(Regex(" {2,}"), " "), normalizers.NFC()])
+    tok.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*"
+                                   r"|\s*[\r\n]|\s+(?!\S)|\s+"), "isolated"),
+        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.Punctuation("merged_with_previous"),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    tok.decoder = decoders.ByteLevel()
+    tok.train([f"{FIXTURES}/sentences.txt"], trainers.BpeTrainer(
+        vocab_size=460, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False,
+        special_tokens=["[CLS]", "[SEP]"]))
+    tok.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=True, add_prefix_space=True),
+        processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B:1 [SEP]:1", [("[CLS]", 0), ("[SEP]", 1)])])
+    tok.save(path)
+
+
 def write_fixtures():
+    for name, make in (("unigram", unigram_file), ("fallback", fallback_file), ("parts", parts_file)):
+        make(f"{FIXTURES}/{name}.json")
+        write_fixture(name, Tokenizer.from_file(f"{FIXTURES}/{name}.json"))
     byte_level_files(f"{FIXTURES}/bytes")
     write_fixture("bytes", roberta_tokenizer(f"{FIXTURES}/bytes"))
     write_fixture("json", Tokenizer.from_file(f"{FIXTURES}/json/tokenizer.json"))

@@ -142,6 +142,24 @@ static void vocab_json_and_merges_are_byte_level(void **state)
     check_all(DIR "bytes", DIR "bytes.tsv");
 }
 
+static void unigram_with_precompiled_rules(void **state)
+{
+    (void)state;
+    check_all(DIR "unigram.json", DIR "unigram.tsv");
+}
+
+static void bpe_falls_back_to_bytes(void **state)
+{
+    (void)state;
+    check_all(DIR "fallback.json", DIR "fallback.tsv");
+}
+
+static void sequences_of_many_parts(void **state)
+{
+    (void)state;
+    check_all(DIR "parts.json", DIR "parts.tsv");
+}
+
 static void same_bytes(const char *a, const char *b)
 {
     ft_buf x = { 0 }, y = { 0 };
@@ -247,6 +265,9 @@ int main(void)
         cmocka_unit_test(vocab_txt_alone_is_lower_case),
         cmocka_unit_test(tokenizer_config_makes_a_vocab_txt_cased),
         cmocka_unit_test(vocab_json_and_merges_are_byte_level),
+        cmocka_unit_test(unigram_with_precompiled_rules),
+        cmocka_unit_test(bpe_falls_back_to_bytes),
+        cmocka_unit_test(sequences_of_many_parts),
         cmocka_unit_test(saved_tokenizers_give_the_same_tokens),
         cmocka_unit_test(saving_copies_tokenizer_json_byte_for_byte),
         cmocka_unit_test(batch_equals_one_by_one),

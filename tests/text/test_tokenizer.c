@@ -476,6 +476,9 @@ static void every_failed_allocation_is_an_error_without_a_leak(void **state)
     sweep("tests/fixtures/tokenizer/json");
     sweep("tests/fixtures/tokenizer/cased");
     sweep("tests/fixtures/tokenizer/bytes");
+    sweep("tests/fixtures/tokenizer/unigram.json");
+    sweep("tests/fixtures/tokenizer/fallback.json");
+    sweep("tests/fixtures/tokenizer/parts.json");
 }
 
 static void steady_encoding_allocates_nothing(void **state)
