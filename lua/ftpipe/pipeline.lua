@@ -87,7 +87,7 @@ end
 -- weights = "f32" | "f16" | "bf16" }; weights says how `model/` stores its numbers.
 function pipeline.pipeline(t)
    local c = evaluating "pipeline"
-   local where = host.where(2)
+   local where = host.where(2) or c.file
    if type(t) ~= "table" or type(t.name) ~= "string" then failure.raise("usage", where .. ": ft.pipeline needs a name") end
    plan.check_name(where, "pipeline", t.name)
    if t.api ~= nil and t.api ~= 1 then
@@ -137,6 +137,9 @@ local function module_finder(dir)
    end
 end
 
+-- Text, never bytecode, which can take the interpreter apart.
+local function mode() return sandbox.on "bytecode" and "t" or "bt" end
+
 local view      -- what scripts see of the interface: all but what opens files
 
 local function scripts_view()
@@ -165,7 +168,7 @@ local function script_require(dir)
       local text, chunk = find(name)
       if not text then error(("no module '%s' beside the pipeline file"):format(name), 2) end
       heads.remember(chunk, text)
-      local f, message = host.load(text, chunk, env)
+      local f, message = host.load(text, chunk, env, mode())
       if not f then error(message, 0) end
       local value = f(name)
       loaded[name] = value == nil and true or value
@@ -189,7 +192,7 @@ local function execute(c)
    if not text then text, message = fs.read(c.file) end
    if not text then failure.raise("usage", message) end
    heads.remember("@" .. c.file, text)
-   local f, problem = host.load(text, "@" .. c.file, script_require(c.dir))
+   local f, problem = host.load(text, "@" .. c.file, script_require(c.dir), mode())
    if not f then failure.raise("usage", problem) end
    local before = current
    current = c

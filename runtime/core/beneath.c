@@ -11,6 +11,17 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Where `part` is a link: close *fd, and say that the path leads out. */
+static void refuse_link(int at, const char *part, int *fd)
+{
+    struct stat st;
+    const int why = errno, is_link = !fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) && S_ISLNK(st.st_mode);
+
+    if (is_link && *fd >= 0) close(*fd);
+    if (is_link) *fd = -1;
+    errno = is_link ? EXDEV : why;
+}
+
 /* Part by part, without links. Returns a descriptor or -1 with errno; EXDEV: the path leads out. */
 static int walk(int root, const char *path, int flags)
 {
@@ -32,10 +43,7 @@ static int walk(int root, const char *path, int flags)
                 errno = EXDEV;
             else
                 next = openat(at, part, O_NOFOLLOW | O_CLOEXEC | (is_last ? flags : O_RDONLY | O_DIRECTORY));
-            if (next < 0 && (errno == ELOOP || errno == ENOTDIR)) {
-                struct stat st;
-                errno = !fstatat(at, part, &st, AT_SYMLINK_NOFOLLOW) && S_ISLNK(st.st_mode) ? EXDEV : errno;
-            }
+            if (next < 0 ? errno == ELOOP || errno == ENOTDIR : (flags & O_PATH) != 0) refuse_link(at, part, &next);
         }
         const int why = errno;
         close(at);

@@ -126,14 +126,17 @@ static int search(lua_State *L)
     return 1;
 }
 
-/* core.load(source, chunk name, environment) -> function, or nil, message; text only */
+/* core.load(source, chunk name, environment [, mode = "t"]) -> function, or nil, message; text only, unless a test says "bt" */
 static int host_load(lua_State *L)
 {
     size_t n;
-    const char *source = luaL_checklstring(L, 1, &n), *chunk = luaL_checkstring(L, 2);
+    const char *source = luaL_checklstring(L, 1, &n), *chunk = luaL_checkstring(L, 2),
+               *mode = luaL_optstring(L, 4, "t");
 
-    lua_settop(L, 3);
-    if (luaL_loadbufferx(L, source, n, chunk, "t")) {
+    lua_settop(L, 4);
+    const int failed = luaL_loadbufferx(L, source, n, chunk, mode);
+    lua_remove(L, 4);
+    if (failed) {
         lua_pushnil(L);
         lua_insert(L, -2);
         return 2;

@@ -156,6 +156,7 @@ local function environment_of(name)
    local shown = environment.freeze(nn, "nn")
    local env = { nn = shown, ft = environment.freeze({ nn = shown }, "ft") }
    for _, key in ipairs(globals) do env[key] = environment.part(key) end
+   if not sandbox.on "environment" then return setmetatable(env, { __index = environment.everything(require) }) end
    return setmetatable(env, { __index = function(_, key)
       error(("head '%s' uses '%s', which does not exist where it is compiled again: a head may use nn, ft and locals that "
          .. "hold a number, a string or a truth value (not declared <const>)"):format(name, tostring(key)), 2)

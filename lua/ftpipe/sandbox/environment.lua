@@ -163,6 +163,14 @@ local function printer()
    end
 end
 
+--- What there would be without an environment of its own: all that ftpipe has.
+function environment.everything(require_function)
+   return setmetatable({ host_require = function(name)
+      local ok, value = pcall(require, name)
+      return ok and value or require_function(name)
+   end }, { __index = _G })
+end
+
 --- A new environment for a pipeline file and its modules.
 ---@param require_function fun(name: string): any
 function environment.new(require_function)
@@ -172,7 +180,7 @@ function environment.new(require_function)
    for name, f in pairs(made) do env[name] = f end
    env._VERSION, env.require, env.print, env._G = _VERSION, require_function, printer(), env
    if not sandbox.on "handlers" then env.xpcall = xpcall end
-   if not sandbox.on "environment" then env.host_require = require end
+   if not sandbox.on "environment" then return setmetatable(env, { __index = environment.everything(require_function) }) end
    return setmetatable(env, {
       __index = function(_, name) error(("undefined variable '%s'"):format(tostring(name)), 2) end,
       __newindex = function(_, name) error(("assignment to undeclared variable '%s' (use 'local')"):format(tostring(name)), 2) end,
