@@ -179,6 +179,7 @@ static void backward(const ft_op_call *c, int from_x, backward_fn *row)
         .max_in = 2,                                                                                                   \
         .keeps_in = (FROM_X) ? 3 : 0,                                                                                  \
         .keeps_out = !(FROM_X),                                                                                        \
+        .cheap = (FROM_X),                                                                                             \
         .infer = infer,                                                                                                \
         .forward = NAME##_forward,                                                                                     \
         .backward = NAME##_backward,                                                                                   \

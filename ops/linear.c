@@ -9,6 +9,7 @@
  *
  *   dx = dy W      dW = dy^T x      db[o] = sum_r dy[r,o]
  */
+#include "core/mem.h"
 #include "ops/blocks.h"
 #include "ops/ops.h"
 #include "ops/product/kept.h"
@@ -83,9 +84,12 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
         if (status) return status;
         s->work_forward = ft_bf16_work(&m, 0);
         s->work_backward = ft_bf16_work(&m, 1);
+        s->keeps_forward = ft_bf16_kept(&m, 0);
+        s->keeps_backward = ft_bf16_kept(&m, 1);
     } else if (turns(c)) {
         const size_t bytes = sizeof(float) * (size_t)(w->dim[0] * w->dim[1]);
         s->work_forward = ft_kept_there(c->in[1]->weight, FT_TURNED, bytes) ? 0 : bytes;
+        s->keeps_forward = c->in[1]->weight ? ft_block_size(bytes) : 0;
     }
     s->bytes = 4.0 * (double)(x->dim[0] * x->dim[1] + x->dim[0] * w->dim[0] + w->dim[0] * w->dim[1]);
     return FT_OK;

@@ -62,11 +62,12 @@ function features.compute(model, tokens, done, tick)
    for _, index in ipairs(scoring.batches(tokens, 4096)) do
       model:begin()
       local batch = tokens:batch(index)
-      local h = model:features(batch, done):tensor()
+      local h <close> = model:features(batch, done):tensor()
       local row = 1
       for _, i in ipairs(index) do
          local n = self.length[i]
-         self.store:set_rows(self.first[i], h:view((row - 1) * model.dims.hidden + 1, { n, model.dims.hidden }))
+         local own <close> = h:view((row - 1) * model.dims.hidden + 1, { n, model.dims.hidden })
+         self.store:set_rows(self.first[i], own)
          row = row + n
       end
       finished = finished + #index

@@ -197,7 +197,7 @@ end
 
 -- ==== Steps ====
 
---- Canonical data of a step without its inputs.
+--- Canonical data of a step without its inputs, and without parameters of which no bit of the result depends (same_bits).
 ---@param step table of the plan
 ---@param plan ftpipe.plan
 ---@param digest_of fun(path: string): string|nil
@@ -207,7 +207,8 @@ function identity.of(step, plan, digest_of)
    for name, value in pairs(step.params) do
       local ok, described = pcall(identity.value, value, name)
       if not ok then failure.raise("usage", ("%s: step '%s': %s"):format(step.where, step.id, described)) end
-      params[name] = with_files(described, files)
+      local spec = unit.params and unit.params[name]
+      if not (spec and spec.same_bits) then params[name] = with_files(described, files) end
    end
    return { kind = step.kind, version = step.version, params = params, files = unnamed(step.params, files),
       seed = not unit.seedless and plan.seed or nil }

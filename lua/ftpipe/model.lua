@@ -161,7 +161,7 @@ local function new(source, head_unit, opts, seed)
    local dims = {}           -- its own, because set_dropout changes them
    for k, v in pairs(source.dims) do dims[k] = v end
    local self = setmetatable({ unit = source.unit, config = source.config, dims = dims, head_unit = head_unit,
-      tokenizer = source.tokenizer, options = opts, settings = {}, set = param.set() }, model)
+      tokenizer = source.tokenizer, options = opts, settings = {}, set = param.set(source.shapes and "shapes" or "values") }, model)
    local pooled = head_unit.pools ~= nil
    self.pooling = pooled and opts.pool or "none"
    self.keeps_pooler = source.unit.pool and (self.pooling == "pooler" or opts.keeps_pooler) or false
@@ -217,6 +217,15 @@ function model.blank(config, tokenizer)
    return { config = config, unit = unit, dims = unit.dimensions(config), tokenizer = tokenizer }
 end
 
+--- A model that has the shapes of its parameters and no values, for forecasts.
+---@param config table as in config.json
+---@param opts { head: table|string, labels: string[], pool: string?, task: string? }
+function model.outline(config, opts)
+   local unit = arch.find(config.model_type)
+   return new({ unit = unit, config = config, dims = unit.dimensions(config), shapes = true }, heads.find(opts.head),
+      { labels = opts.labels or {}, pool = opts.pool or "pooler", task = opts.task, width = opts.width }, 0)
+end
+
 --- A model whose weights are still to be set: of a configuration, with a head by name or by its source.
 ---@param head string|table
 ---@param opts table as the model had them that it replaces
@@ -268,6 +277,10 @@ function model:set_dropout(p, still)
    self.dims.dropout, self.dims.attention_dropout = encoder or own.dropout, encoder or own.attention_dropout
    self.c.dropout = p or head ~= json.null and head or own.dropout
 end
+
+--- Whether training keeps only what each layer gives and computes the rest of it again on the way back.
+---@param on boolean
+function model:set_recompute(on) self.dims.recompute = on or nil end
 
 --- Weights by name, as copies (for keeping the best) or shared.
 function model:weights(shared)

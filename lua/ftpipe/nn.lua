@@ -9,6 +9,7 @@
 local graph = require "ftpipe.core.graph"
 local tensor = require "ftpipe.core.tensor"
 local param = require "ftpipe.core.param"
+local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 
 local nn = {}
@@ -118,7 +119,15 @@ end
 --- Run f(...) and free, at its end, what neither the way back nor its results need.
 function nn.scope(f, ...)
    local mark = graph.scope_begin()
-   return graph.scope_end(mark, f(...))
+   return graph.scope_end(mark, false, f(...))
+end
+
+--- A layer of an encoder: a scope, of which, where dims.recompute asks for it, only the results are kept for the way back,
+-- which runs f's operations a second time, to the same bits.
+---@param dims table of the encoder
+function nn.layer(dims, f, ...)
+   local mark = graph.scope_begin()
+   return graph.scope_end(mark, dims.recompute, f(...))
 end
 
 -- ==== Operators on variables ====
@@ -230,6 +239,7 @@ function nn.bind(tree, set, prefix, seed)
       for _, key in ipairs(sorted_keys(module.specs)) do
          local spec = module.specs[key]
          local p = set:add(path .. "." .. key, spec.shape)
+         if set:shapes_only() then spec = {} end
          if spec.init == "normal" then p:normal(seed, spec.std or 0.02)
          elseif spec.init == "ones" then p:tensor():fill(1) end
          module[key] = p
@@ -265,17 +275,8 @@ local function decays(p) return #p:shape() >= 2 end
 local optimiser = {}
 optimiser.__index = optimiser
 
-local function new_optimiser(kind, model, opts, defaults)
-   opts = opts or {}
-   local o = setmetatable({ kind = kind, clip = opts.clip or 0, core = param.optim(kind, {
-      beta1 = opts.beta1, beta2 = opts.beta2, eps = opts.eps, momentum = opts.momentum, nesterov = opts.nesterov,
-   }) }, optimiser)
-   local lr = opts.lr or defaults.lr
-   local decay = opts.weight_decay or defaults.weight_decay
-   local sched = opts.schedule
-   if type(sched) == "string" then sched = nn.schedule(sched, opts.warmup or 0) end
-   o.schedule, o.lr = sched or nn.schedule("constant", opts.warmup or 0), lr
-   -- groups: own learning rate by glob, first match wins; within each, decayed and not decayed
+-- Trainable parameters by learning rate (by glob, the first match wins) and decay: { lr, decay, parameters... }.
+local function groups_of(model, opts, lr, decay)
    local groups, order = {}, {}
    for _, p in ipairs(model:parameters()) do
       if p:trainable() then
@@ -287,27 +288,51 @@ local function new_optimiser(kind, model, opts, defaults)
          local key = rate .. "/" .. wd
          if not groups[key] then
             groups[key] = { lr = rate, decay = wd }
-            order[#order + 1] = key
+            order[#order + 1] = groups[key]
          end
          table.insert(groups[key], p)
       end
    end
-   if #order == 0 then error("nothing is trainable: every parameter is frozen", 3) end
-   for _, key in ipairs(order) do
-      local g = groups[key]
-      o.core:add(g, g.lr, g.decay)
-   end
+   return order
+end
+
+local optimisers = { adamw = { lr = 1e-4, weight_decay = 0.01 }, sgd = { lr = 1e-2, weight_decay = 0 } }
+
+local function new_optimiser(kind, model, opts)
+   opts = opts or {}
+   local o = setmetatable({ kind = kind, clip = opts.clip or 0, core = param.optim(kind, {
+      beta1 = opts.beta1, beta2 = opts.beta2, eps = opts.eps, momentum = opts.momentum, nesterov = opts.nesterov,
+   }) }, optimiser)
+   local sched = opts.schedule
+   if type(sched) == "string" then sched = nn.schedule(sched, opts.warmup or 0) end
+   o.schedule, o.lr = sched or nn.schedule("constant", opts.warmup or 0), opts.lr or optimisers[kind].lr
+   local groups = groups_of(model, opts, o.lr, opts.weight_decay or optimisers[kind].weight_decay)
+   if #groups == 0 then error("nothing is trainable: every parameter is frozen", 3) end
+   for _, g in ipairs(groups) do o.core:add(g, g.lr, g.decay) end
    if model.attach then model:attach(o) end
    return o
+end
+
+--- Bytes that an optimiser of this kind takes for what is trainable: gradients, moments and its marks.
+---@param kind "adamw"|"sgd"
+---@param opts? table as for nn.adamw
+function nn.optimiser_bytes(kind, model, opts)
+   local moments, total = param.moments(kind), 0
+   for _, g in ipairs(groups_of(model, opts or {}, 0, 1)) do
+      local count = 0
+      for _, p in ipairs(g) do count = count + p:tensor():count() end
+      total = total + (1 + moments) * sys.block_size(4 * count) + (moments == 2 and count // 128 or 0)
+   end
+   return total
 end
 
 --- AdamW with bias correction (Loshchilov & Hutter 2019). opts: lr, weight_decay (0.01; matrices only), beta1, beta2,
 -- eps, clip (global norm; 0: none), schedule ("constant", "linear", "cosine" or a function), warmup (share of all
 -- updates), groups = { { match = glob, lr = number }, ... }.
-function nn.adamw(model, opts) return new_optimiser("adamw", model, opts, { lr = 1e-4, weight_decay = 0.01 }) end
+function nn.adamw(model, opts) return new_optimiser("adamw", model, opts) end
 
 --- Stochastic gradient descent. opts as for adamw, and momentum, nesterov.
-function nn.sgd(model, opts) return new_optimiser("sgd", model, opts, { lr = 1e-2, weight_decay = 0 }) end
+function nn.sgd(model, opts) return new_optimiser("sgd", model, opts) end
 
 --- One update from the gradients gathered by update:backward. Returns learning rate and gradient norm.
 function optimiser:step(update)

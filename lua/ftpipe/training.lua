@@ -41,20 +41,24 @@ end
 local update_methods = {}
 update_methods.__index = update_methods
 
--- Consecutive groups of at most `budget` tokens, longest rows together.
-local function groups(split, examples, budget)
+--- Micro-batches of an update: groups of at most `budget` tokens, rows of like length together. A row that is longer stands
+-- alone; an update that fits stays whole and in its order.
+---@param tokens { length: fun(self, i: integer): integer }
+---@param examples integer[]
+---@return integer[][]
+function training.parts(tokens, examples, budget)
    local total = 0
-   for _, i in ipairs(examples) do total = total + split.tokens:length(i) end
+   for _, i in ipairs(examples) do total = total + tokens:length(i) end
    if total <= budget then return { examples } end
    local sorted = { table.unpack(examples) }
    table.sort(sorted, function(a, b)
-      local x, y = split.tokens:length(a), split.tokens:length(b)
+      local x, y = tokens:length(a), tokens:length(b)
       if x ~= y then return x < y end
       return a < b
    end)
    local out, group, sum = {}, {}, 0
    for _, i in ipairs(sorted) do
-      local n = split.tokens:length(i)
+      local n = tokens:length(i)
       if #group > 0 and sum + n > budget then
          out[#out + 1] = group
          group, sum = {}, 0
@@ -65,6 +69,9 @@ local function groups(split, examples, budget)
    out[#out + 1] = group
    return out
 end
+
+--- The order of n examples in an epoch.
+function training.order(seed, epoch, n) return sys.shuffle(seed, "order." .. epoch, n) end
 
 --- Targets of some examples as an i32 tensor (n, width). targets: { width, flat numbers of all examples }.
 ---@param targets { width: integer, flat: integer[] }
@@ -106,7 +113,7 @@ end
 --- Micro-batches of this update, each on a fresh tape: { tokens, types, positions, rows, labels, features? }. A batch
 -- and everything computed from it lives until the next one is asked for.
 function update_methods:batches()
-   local parts, k, last = groups(self.split, self.examples, self.budget), 0, nil
+   local parts, k, last = training.parts(self.split.tokens, self.examples, self.budget), 0, nil
    return function()
       if last then close(last) end
       k, last = k + 1, nil
@@ -202,7 +209,7 @@ function context:updates(split, opts)
       local k = self.cursor + 1
       local epoch = (k - 1) // per_epoch + 1
       if epoch ~= order_epoch then
-         order, order_epoch = sys.shuffle(self.seed, "order." .. epoch, n), epoch
+         order, order_epoch = training.order(self.seed, epoch, n), epoch
       end
       local first = (k - 1) % per_epoch * size
       local examples = {}

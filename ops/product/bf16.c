@@ -121,6 +121,12 @@ size_t ft_bf16_work(const ft_bf16_map *m, int backward) { return room_of(m, back
 
 /* ==== Weights ==== */
 
+size_t ft_bf16_kept(const ft_bf16_map *m, int backward)
+{
+    if (!m->weight) return 0;
+    return ft_block_size(backward ? packed_bytes(m->I, m->O) : packed_bytes(m->O, m->I));
+}
+
 static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
 {
     const ft_bf16_layouts *l = ft_op_active()->bf16;

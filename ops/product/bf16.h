@@ -39,6 +39,8 @@ int ft_bf16_fits(int64_t O, int64_t I);
 /* Make what the three products below need, once for each (O,I), whatever the number of rows. */
 ft_status ft_bf16_prepare(const ft_bf16_map *m, ft_err *e);
 size_t ft_bf16_work(const ft_bf16_map *m, int backward);
+/* Bytes of the layout that forward, or grad_x, keeps of the weight. */
+size_t ft_bf16_kept(const ft_bf16_map *m, int backward);
 
 void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, float *y);
 void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx); /* dx (R,I) [+]= dy w */

@@ -2,9 +2,8 @@
 #include "ops/product/kept.h"
 
 #include "core/mem.h"
+#include "graph/op.h"
 #include "tensor/tensor.h"
-
-#define KEEP ((size_t)512 << 20) /* bytes, at most */
 
 typedef struct kept {
     uint64_t weight, count;
@@ -47,7 +46,7 @@ static kept *make(uint64_t weight, enum ft_layout layout, size_t bytes)
 {
     for (size_t i = keeps.n; i-- > 0;) /* of models that are gone, most likely; others come back */
         if (keeps.at[i].count != ft_weights_count()) drop(i);
-    if (keeps.bytes + bytes > KEEP) return NULL;
+    if (keeps.bytes + bytes > FT_KEPT_MOST) return NULL;
     kept *more = ft_realloc(keeps.at, (keeps.n + 1) * sizeof *more);
     if (!more) return NULL;
     keeps.at = more;

@@ -194,6 +194,14 @@ static void *from_system(size_t bytes)
     return p;
 }
 
+size_t ft_block_size(size_t size)
+{
+    size_t bytes;
+
+    (void)class_of(size, &bytes);
+    return bytes;
+}
+
 void *ft_block_alloc(size_t size)
 {
     size_t bytes;
@@ -247,8 +255,11 @@ void ft_block_trim(void)
 
 ft_mem_stats ft_mem_get(void)
 {
-    ft_mem_stats s = { atomic_load(&live), atomic_load(&peak), atomic_load(&kept), atomic_load(&system_calls) };
-    return s;
+    return (ft_mem_stats){ .live = atomic_load(&live),
+                           .peak = atomic_load(&peak),
+                           .kept = atomic_load(&kept),
+                           .limit = atomic_load(&limit),
+                           .system = atomic_load(&system_calls) };
 }
 
 void ft_mem_reset_peak(void) { atomic_store(&peak, atomic_load(&live)); }

@@ -30,12 +30,14 @@ ft_status ft_fail_mem(ft_err *e, size_t wanted);
 void *ft_block_alloc(size_t size);
 void *ft_block_new(size_t size); /* from the system in any case: for what stays, so that it holds no larger block */
 void ft_block_free(void *p, size_t size);
-void ft_block_trim(void); /* give kept blocks back to the system */
+size_t ft_block_size(size_t size); /* what a block of this size counts */
+void ft_block_trim(void);          /* give kept blocks back to the system */
 
 typedef struct ft_mem_stats {
     size_t live;     /* bytes handed out now, both kinds */
     size_t peak;     /* highest value of live since the last reset */
     size_t kept;     /* bytes of blocks kept for reuse */
+    size_t limit;    /* the ceiling; 0: none */
     uint64_t system; /* tensor blocks that no kept one could serve */
 } ft_mem_stats;
 

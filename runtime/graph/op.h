@@ -19,6 +19,7 @@
 
 #define FT_OP_IN 8
 #define FT_OP_SAVED 2
+#define FT_KEPT_MOST ((size_t)512 << 20) /* bytes of weights in other layouts */
 
 #ifndef FT_ISA
 #define FT_ISA base
@@ -60,6 +61,8 @@ typedef struct ft_op_spec {
     ft_dtype saved_dtype[FT_OP_SAVED];
     ft_shape saved[FT_OP_SAVED];        /* rank -1: not used (the initial state) */
     size_t work_forward, work_backward; /* bytes */
+    size_t keeps_forward;               /* bytes of blocks that stay when it has run, FT_KEPT_MOST in all at most */
+    size_t keeps_backward;              /* the same of backward, where in[0] has a gradient */
     double flops, bytes;                /* of forward; backward counts twice the flops */
 } ft_op_spec;
 
@@ -68,6 +71,7 @@ typedef struct ft_op {
     int min_in, max_in;
     unsigned keeps_in; /* bit i: backward reads in[i], so its value must live until then */
     int keeps_out;     /* backward reads out */
+    int cheap;         /* forward costs so little that backward may run it again for whoever reads out */
     unsigned no_grad;  /* bit i: in[i] never has a gradient (ids, labels) */
     /* c->in, n_in and attr are set (data may be NULL: shapes only). Fails with FT_ESHAPE or FT_EUSAGE. */
     ft_status (*infer)(const ft_op_call *c, ft_op_spec *s, ft_err *e);

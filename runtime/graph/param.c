@@ -39,7 +39,9 @@ ft_status ft_params_add(ft_params *ps, const char *name, const ft_shape *shape, 
     ft_param *p = ft_calloc(1, sizeof *p);
     if (!p) return ft_fail_mem(e, sizeof *p);
     p->name = ft_strdup(name);
-    ft_status s = p->name ? ft_tensor_zeros(&p->value, FT_F32, shape, e) : ft_fail_mem(e, strlen(name));
+    ft_status s = p->name ? FT_OK : ft_fail_mem(e, strlen(name));
+    if (!s && ps->shapes_only) s = ft_tensor_shape_only(&p->value, FT_F32, shape, e);
+    if (!s && !ps->shapes_only) s = ft_tensor_zeros(&p->value, FT_F32, shape, e);
     if (s) {
         param_free(p);
         return s;

@@ -23,6 +23,7 @@ typedef struct ft_param {
 typedef struct ft_params {
     ft_param **items;
     size_t n, cap;
+    int shapes_only; /* values have no data: for forecasts */
 } ft_params;
 
 /* New zero-filled parameter at the end of the set; borrowed result. FT_EUSAGE if the name is taken. */

@@ -17,7 +17,9 @@ typedef struct slot {
     ft_tensor *grad;
     ft_param *param;
     int needs_grad;
-    int kept; /* a recorded op reads it in backward */
+    int kept;        /* a recorded op reads it in backward */
+    int again;       /* freed, to be made again when one does */
+    int32_t made_by; /* its record; -1: none */
 } slot;
 
 typedef struct record {
@@ -27,8 +29,9 @@ typedef struct record {
     ft_var out;
     ft_op_attr attr;
     ft_tensor *saved[FT_OP_SAVED];
-    size_t work;
+    size_t work, keeps;
     double flops, bytes;
+    int32_t again_from; /* the first record that backward runs again before this one; -1: none */
 } record;
 
 struct ft_tape {
@@ -40,7 +43,7 @@ struct ft_tape {
     record *records;
     int32_t n_records, cap_records;
     ft_tape_cost cost;
-    size_t live; /* FT_TAPE_SHAPE: bytes that would be live */
+    size_t live; /* shape modes: bytes that would be live */
 };
 
 /* ==== Profile: one table for the process, off by default ==== */
@@ -94,16 +97,28 @@ ft_status ft_tape_new(ft_tape **out, ft_err *e)
     return FT_OK;
 }
 
-/* In shape mode nothing is allocated; the sizes are added up instead. */
+/* In the shape modes nothing is allocated; the sizes are added up instead. */
+static int shapes(const ft_tape *t) { return t->mode == FT_TAPE_SHAPE || t->mode == FT_TAPE_SHAPE_EVAL; }
+static int records(const ft_tape *t) { return t->mode == FT_TAPE_TRAIN || t->mode == FT_TAPE_SHAPE; }
+
 static void grow(ft_tape *t, size_t bytes)
 {
     t->live += bytes;
     if (t->live > t->cost.peak) t->cost.peak = t->live;
 }
 
+/* Workspace of `work` bytes while an op runs, and what it keeps for good. */
+static void pass(ft_tape *t, size_t work, size_t keeps)
+{
+    if (t->cost.keeps + keeps <= FT_KEPT_MOST) t->cost.keeps += keeps;
+    work = work ? ft_block_size(work) : 0;
+    grow(t, work);
+    t->live -= work;
+}
+
 static void value_drop(ft_tape *t, ft_tensor **v)
 {
-    if (*v && t->mode == FT_TAPE_SHAPE && !(*v)->data && (*v)->refs == 1) t->live -= (*v)->bytes;
+    if (*v && shapes(t) && !(*v)->data && (*v)->refs == 1) t->live -= ft_block_size((*v)->bytes);
     ft_tensor_release(*v);
     *v = NULL;
 }
@@ -163,7 +178,7 @@ static ft_status push(ft_tape *t, ft_tensor *value, ft_var *out, ft_err *e)
         t->slots = s;
         t->cap_slots = cap;
     }
-    t->slots[t->n_slots] = (slot){ .value = value, .shape = value->shape };
+    t->slots[t->n_slots] = (slot){ .value = value, .shape = value->shape, .made_by = -1 };
     *out = t->n_slots++;
     return FT_OK;
 }
@@ -183,7 +198,7 @@ ft_status ft_tape_param(ft_tape *t, ft_param *p, ft_var *out, ft_err *e)
     const ft_status s = push(t, ft_tensor_retain(p->value), out, e);
     if (s) return s;
     t->slots[*out].param = p;
-    t->slots[*out].needs_grad = p->trainable && t->mode != FT_TAPE_EVAL;
+    t->slots[*out].needs_grad = p->trainable && records(t);
     return FT_OK;
 }
 
@@ -196,9 +211,9 @@ ft_status ft_tape_detach(ft_tape *t, ft_var v, ft_var *out, ft_err *e)
 
 static ft_status new_value(ft_tape *t, ft_tensor **out, ft_dtype dtype, const ft_shape *shape, ft_err *e)
 {
-    if (t->mode != FT_TAPE_SHAPE) return ft_tensor_new(out, dtype, shape, e);
+    if (!shapes(t)) return ft_tensor_new(out, dtype, shape, e);
     const ft_status s = ft_tensor_shape_only(out, dtype, shape, e);
-    if (!s) grow(t, (*out)->bytes);
+    if (!s) grow(t, ft_block_size((*out)->bytes));
     return s;
 }
 
@@ -218,6 +233,8 @@ static ft_status keep_record(ft_tape *t, const ft_op_call *c, const ft_var *in, 
                    .out = out,
                    .attr = c->attr,
                    .work = spec->work_backward,
+                   .keeps = spec->keeps_backward,
+                   .again_from = -1,
                    .flops = spec->flops,
                    .bytes = spec->bytes };
     ft_ragged_retain((ft_ragged *)(uintptr_t)c->attr.rows);
@@ -227,17 +244,18 @@ static ft_status keep_record(ft_tape *t, const ft_op_call *c, const ft_var *in, 
         if (in[i] != FT_NO_VAR && c->op->keeps_in >> i & 1) t->slots[in[i]].kept = 1;
     }
     if (c->op->keeps_out) t->slots[out].kept = 1;
+    t->slots[out].made_by = t->n_records - 1;
     return FT_OK;
 }
 
 static ft_status fill_call(const ft_tape *t, ft_op_call *c, const ft_op *op, const ft_var *in, int n_in,
-                           const ft_op_attr *attr, int *records, ft_err *e)
+                           const ft_op_attr *attr, int *recorded, ft_err *e)
 {
     *c = (ft_op_call){ .op = op, .n_in = n_in };
     if (attr) c->attr = *attr;
     if (n_in < op->min_in || n_in > op->max_in)
         return ft_fail(e, FT_EUSAGE, "%s: takes %d to %d inputs, got %d", op->name, op->min_in, op->max_in, n_in);
-    *records = 0;
+    *recorded = 0;
     for (int i = 0; i < n_in; i++) {
         if (in[i] == FT_NO_VAR) {
             if (i < op->min_in) return ft_fail(e, FT_EUSAGE, "%s: input %d is missing", op->name, i + 1);
@@ -246,9 +264,26 @@ static ft_status fill_call(const ft_tape *t, ft_op_call *c, const ft_op *op, con
         const slot *s = &t->slots[in[i]];
         if (!s->value) return ft_fail(e, FT_ESTATE, "%s: input %d was freed at the end of its scope", op->name, i + 1);
         c->in[i] = s->value;
-        if (s->needs_grad && !(op->no_grad >> i & 1)) *records = 1;
+        if (s->needs_grad && !(op->no_grad >> i & 1)) *recorded = 1;
     }
-    if (!op->backward) *records = 0;
+    if (!op->backward) *recorded = 0;
+    return FT_OK;
+}
+
+/* Forward of one op, whose outputs are there; in the shape modes what it would take. */
+static ft_status run_forward(ft_tape *t, ft_op_call *c, const ft_op_spec *spec, ft_err *e)
+{
+    if (shapes(t)) {
+        pass(t, spec->work_forward, spec->keeps_forward);
+        return FT_OK;
+    }
+    if (spec->work_forward && !(c->work = ft_block_alloc(spec->work_forward)))
+        return ft_fail_mem(e, spec->work_forward);
+    const double start = profile.on ? now() : 0;
+    c->op->forward(c);
+    if (profile.on) profile_add(c->op->name, now() - start, 0, spec->flops, spec->bytes);
+    ft_block_free(c->work, spec->work_forward);
+    c->work = NULL;
     return FT_OK;
 }
 
@@ -256,34 +291,23 @@ ft_status ft_tape_apply(ft_tape *t, const ft_op *op, const ft_var *in, int n_in,
                         ft_err *e)
 {
     ft_op_call c;
-    int records = 0;
+    int recorded = 0;
     ft_op_spec spec = { .saved = { { .rank = -1 }, { .rank = -1 } } };
-    ft_status s = fill_call(t, &c, op, in, n_in, attr, &records, e);
+    ft_status s = fill_call(t, &c, op, in, n_in, attr, &recorded, e);
 
     if (!s) s = op->infer(&c, &spec, e);
     if (s) return s;
     s = new_value(t, &c.out, spec.dtype, &spec.shape, e);
-    for (int i = 0; i < FT_OP_SAVED && !s && records; i++)
+    for (int i = 0; i < FT_OP_SAVED && !s && recorded; i++)
         if (spec.saved[i].rank >= 0) s = new_value(t, &c.saved[i], spec.saved_dtype[i], &spec.saved[i], e);
-    if (!s && t->mode != FT_TAPE_SHAPE) {
-        if (spec.work_forward && !(c.work = ft_block_alloc(spec.work_forward))) s = ft_fail_mem(e, spec.work_forward);
-        if (!s) {
-            const double start = profile.on ? now() : 0;
-            op->forward(&c);
-            if (profile.on) profile_add(op->name, now() - start, 0, spec.flops, spec.bytes);
-        }
-        ft_block_free(c.work, spec.work_forward);
-    } else if (!s) {
-        grow(t, spec.work_forward);
-        t->live -= spec.work_forward;
-    }
+    if (!s) s = run_forward(t, &c, &spec, e);
     t->cost.flops += spec.flops;
     t->cost.bytes += spec.bytes;
     if (!s) {
         s = push(t, c.out, out, e);
         c.out = NULL;
     }
-    if (!s && records) {
+    if (!s && recorded) {
         t->slots[*out].needs_grad = 1;
         s = keep_record(t, &c, in, *out, &spec, e);
         if (!s) return FT_OK;
@@ -296,13 +320,60 @@ ft_status ft_tape_apply(ft_tape *t, const ft_op *op, const ft_var *in, int n_in,
 
 int ft_tape_scope_begin(const ft_tape *t) { return t->n_slots; }
 
-void ft_tape_scope_end(ft_tape *t, int mark, const ft_var *keep, int n_keep)
+static int is_result(ft_var v, const ft_var *keep, int n_keep)
 {
+    for (int k = 0; k < n_keep; k++)
+        if (keep[k] == v) return 1;
+    return 0;
+}
+
+/* Whether backward can run what made this value again at little cost: what that reads is kept. */
+static int can_be_made_again(const ft_tape *t, const slot *s)
+{
+    const record *r = s->made_by >= 0 ? &t->records[s->made_by] : NULL;
+
+    if (!r || !r->op->cheap || r->op->keeps_out) return 0;
+    for (int i = 0; i < r->n_in; i++)
+        if (r->in[i] != FT_NO_VAR && !(r->op->keeps_in >> i & 1)) return 0;
+    return 1;
+}
+
+/* Keep what records [first, n) read from elsewhere until they run again; 0 if some of it is gone already. */
+static int hold_inputs(ft_tape *t, int32_t first)
+{
+    for (int32_t k = first; k < t->n_records; k++)
+        for (int i = 0; i < t->records[k].n_in; i++) {
+            const ft_var v = t->records[k].in[i];
+            if (v == FT_NO_VAR || t->slots[v].made_by >= first) continue;
+            if (!t->slots[v].value) return 0;
+            t->slots[v].kept = 1;
+        }
+    return first < t->n_records;
+}
+
+/* Let records [first, n) run again: nothing of theirs stays but the results. */
+static void forget_records(ft_tape *t, int32_t first, const ft_var *keep, int n_keep)
+{
+    for (int32_t k = first; k < t->n_records; k++) {
+        record *r = &t->records[k];
+        r->again_from = -1;
+        for (int i = 0; i < FT_OP_SAVED; i++) value_drop(t, &r->saved[i]);
+        if (!is_result(r->out, keep, n_keep)) value_drop(t, &t->slots[r->out].value);
+    }
+    t->records[t->n_records - 1].again_from = first;
+}
+
+void ft_tape_scope_end(ft_tape *t, int mark, const ft_var *keep, int n_keep, int again)
+{
+    int32_t first = t->n_records;
+
+    while (first > 0 && t->records[first - 1].out >= mark) first--;
+    if (again && hold_inputs(t, first)) forget_records(t, first, keep, n_keep);
     for (int32_t i = mark; i < t->n_slots; i++) {
         slot *s = &t->slots[i];
-        int wanted = s->kept || s->param != NULL;
-        for (int k = 0; k < n_keep; k++) wanted |= keep[k] == i;
-        if (!wanted) value_drop(t, &s->value);
+        if (!s->value || s->param || is_result(i, keep, n_keep)) continue;
+        s->again = s->kept && can_be_made_again(t, s);
+        if (!s->kept || s->again) value_drop(t, &s->value);
     }
 }
 
@@ -314,7 +385,7 @@ static ft_status grad_of(ft_tape *t, ft_var v, ft_shape shape, ft_tensor **out, 
     slot *s = &t->slots[v];
 
     if (s->param) {
-        if (t->mode == FT_TAPE_SHAPE) {
+        if (shapes(t)) {
             *out = s->param->value;
             return FT_OK;
         }
@@ -332,6 +403,54 @@ static ft_status grad_of(ft_tape *t, ft_var v, ft_shape shape, ft_tensor **out, 
     }
     *out = s->grad;
     return FT_OK;
+}
+
+/* Forward of a record once more: its output, if that is gone, and with `saved` what it keeps for backward. */
+static ft_status run_again(ft_tape *t, record *r, int saved, ft_err *e)
+{
+    slot *o = &t->slots[r->out];
+    ft_op_call c = { .op = r->op, .n_in = r->n_in, .attr = r->attr };
+    ft_op_spec spec = { .saved = { { .rank = -1 }, { .rank = -1 } } };
+
+    for (int i = 0; i < r->n_in; i++)
+        if (r->in[i] != FT_NO_VAR) c.in[i] = t->slots[r->in[i]].value;
+    ft_status s = r->op->infer(&c, &spec, e);
+    if (!s && !o->value) s = new_value(t, &o->value, spec.dtype, &spec.shape, e);
+    c.out = o->value;
+    for (int i = 0; i < FT_OP_SAVED && !s && saved; i++) {
+        if (spec.saved[i].rank >= 0) s = new_value(t, &r->saved[i], spec.saved_dtype[i], &spec.saved[i], e);
+        c.saved[i] = r->saved[i];
+    }
+    spec.keeps_forward = 0; /* it has kept that already */
+    if (!s) s = run_forward(t, &c, &spec, e);
+    o->again = 0;
+    return s;
+}
+
+/* A scope once more; its values that backward does not read are freed again. */
+static ft_status run_records_again(ft_tape *t, int32_t first, int32_t last, ft_err *e)
+{
+    ft_status s = FT_OK;
+
+    for (int32_t k = first; k <= last && !s; k++) s = run_again(t, &t->records[k], 1, e);
+    for (int32_t k = first; k < last && !s; k++) {
+        slot *o = &t->slots[t->records[k].out];
+        if (!o->kept) value_drop(t, &o->value);
+    }
+    return s;
+}
+
+/* What the record's backward reads and was freed to be made again. */
+static ft_status make_inputs(ft_tape *t, const record *r, ft_err *e)
+{
+    ft_status s = FT_OK;
+
+    for (int i = 0; i < r->n_in && !s; i++) {
+        if (r->in[i] == FT_NO_VAR || !(r->op->keeps_in >> i & 1)) continue;
+        const slot *in = &t->slots[r->in[i]];
+        if (in->again) s = run_again(t, &t->records[in->made_by], 0, e);
+    }
+    return s;
 }
 
 /* One op. A value that its descriptor does not keep may be gone: backward then finds a shell with a shape and no data. */
@@ -354,19 +473,17 @@ static ft_status step_back(ft_tape *t, record *r, ft_err *e)
         if (!in->needs_grad || r->op->no_grad >> i & 1) continue;
         s = grad_of(t, r->in[i], in->shape, &c.d_in[i], &c.add[i], e);
     }
-    if (!s && t->mode != FT_TAPE_SHAPE) {
-        if (r->work && !(c.work = ft_block_alloc(r->work))) s = ft_fail_mem(e, r->work);
-        if (!s) {
-            const double start = profile.on ? now() : 0;
-            r->op->backward(&c);
-            if (profile.on) profile_add(r->op->name, 0, now() - start, 2 * r->flops, 2 * r->bytes);
-        }
-        ft_block_free(c.work, r->work);
-    } else if (!s) {
-        grow(t, r->work);
-        t->live -= r->work;
+    if (s) return s;
+    if (shapes(t)) {
+        pass(t, r->work, c.d_in[0] ? r->keeps : 0);
+        return FT_OK;
     }
-    return s;
+    if (r->work && !(c.work = ft_block_alloc(r->work))) return ft_fail_mem(e, r->work);
+    const double start = profile.on ? now() : 0;
+    r->op->backward(&c);
+    if (profile.on) profile_add(r->op->name, 0, now() - start, 2 * r->flops, 2 * r->bytes);
+    ft_block_free(c.work, r->work);
+    return FT_OK;
 }
 
 ft_status ft_tape_backward(ft_tape *t, ft_var loss, float scale, ft_err *e)
@@ -388,7 +505,9 @@ ft_status ft_tape_backward(ft_tape *t, ft_var loss, float scale, ft_err *e)
     t->consumed = 1;
     for (int32_t k = t->n_records; k-- > 0 && !s;) {
         record *r = &t->records[k];
-        s = step_back(t, r, e);
+        if (r->again_from >= 0) s = run_records_again(t, r->again_from, k, e);
+        if (!s) s = make_inputs(t, r, e);
+        if (!s) s = step_back(t, r, e);
         record_drop(t, r);
         value_drop(t, &t->slots[r->out].grad);
         if (r->out != loss) value_drop(t, &t->slots[r->out].value);

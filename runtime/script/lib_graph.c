@@ -89,10 +89,10 @@ static ft_var operand(lua_State *L, context *c, int arg)
     return check_var(L, c, arg);
 }
 
-/* graph.begin(mode, seed, update, precision): mode "train", "eval" or "shape"; precision "f32" (default) or "bf16" */
+/* graph.begin(mode, seed, update, precision): mode "train", "eval", "shape" or "shape_eval"; precision "f32" (default) or "bf16" */
 static int graph_begin(lua_State *L)
 {
-    static const char *const modes[] = { "train", "eval", "shape", NULL };
+    static const char *const modes[] = { "train", "eval", "shape", "shape_eval", NULL };
     context *c = get_context(L);
     const int mode = luaL_checkoption(L, 1, NULL, modes);
     static const char *const precisions[] = { "f32", "bf16", NULL };
@@ -130,7 +130,8 @@ static void read_attr(lua_State *L, int arg, const context *c, ft_op_attr *a)
     memset(a, 0, sizeof *a);
     a->update = c->update;
     a->bf16 = c->bf16;
-    a->training = ft_tape_get_mode(c->tape) != FT_TAPE_EVAL;
+    const ft_tape_mode mode = ft_tape_get_mode(c->tape);
+    a->training = mode == FT_TAPE_TRAIN || mode == FT_TAPE_SHAPE;
     if (lua_isnil(L, arg)) return;
     luaL_checktype(L, arg, LUA_TTABLE);
     read_list(L, arg, "f", a->f, NULL, 4);
@@ -178,17 +179,17 @@ static int graph_scope_begin(lua_State *L)
     return 1;
 }
 
-/* graph.scope_end(mark, kept variables...) -> those variables */
+/* graph.scope_end(mark, again, kept variables...) -> those variables; again: backward computes the rest a second time */
 static int graph_scope_end(lua_State *L)
 {
     context *c = get_context(L);
     ft_var keep[16];
-    const int n = lua_gettop(L) - 1;
+    const int n = lua_gettop(L) - 2;
 
-    luaL_argcheck(L, n <= 16, 17, "a scope keeps at most 16 results");
+    luaL_argcheck(L, n <= 16, 18, "a scope keeps at most 16 results");
     const int mark = (int)luaL_checkinteger(L, 1);
-    for (int i = 0; i < n; i++) keep[i] = luaL_testudata(L, 2 + i, VAR) ? check_var(L, c, 2 + i) : FT_NO_VAR;
-    ft_tape_scope_end(c->tape, mark, keep, n);
+    for (int i = 0; i < n; i++) keep[i] = luaL_testudata(L, 3 + i, VAR) ? check_var(L, c, 3 + i) : FT_NO_VAR;
+    ft_tape_scope_end(c->tape, mark, keep, n, lua_toboolean(L, 2));
     return n;
 }
 
@@ -202,11 +203,13 @@ static int graph_backward(lua_State *L)
     return 0;
 }
 
-/* graph.cost() -> { flops, bytes, peak } of the step so far */
+/* graph.cost() -> { flops, bytes, peak, keeps } of the step so far */
 static int graph_cost(lua_State *L)
 {
     const ft_tape_cost cost = ft_tape_get_cost(get_context(L)->tape);
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
+    lua_pushinteger(L, (lua_Integer)cost.keeps);
+    lua_setfield(L, -2, "keeps");
     lua_pushnumber(L, cost.flops);
     lua_setfield(L, -2, "flops");
     lua_pushnumber(L, cost.bytes);

@@ -14,8 +14,11 @@
 
 /* ==== Sets ==== */
 
+/* param.set() and param.set("shapes"): of parameters without values, for forecasts */
 static int set_new(lua_State *L)
 {
+    static const char *const kinds[] = { "values", "shapes", NULL };
+    const int shapes = luaL_checkoption(L, 1, "values", kinds);
     ft_err e;
     ft_box *b = ft_lua_box(L, SET, 0);
     ft_params *ps = ft_calloc(1, sizeof *ps);
@@ -23,6 +26,7 @@ static int set_new(lua_State *L)
         ft_fail_mem(&e, sizeof *ps);
         return ft_lua_raise(L, &e);
     }
+    ps->shapes_only = shapes;
     b->p = ps;
     return 1;
 }
@@ -77,9 +81,16 @@ static int set_nonfinite(lua_State *L)
     return 1;
 }
 
+/* set:shapes_only() */
+static int set_shapes_only(lua_State *L)
+{
+    lua_pushboolean(L, ((ft_params *)ft_lua_check(L, 1, SET))->shapes_only);
+    return 1;
+}
+
 static const luaL_Reg set_methods[] = {
-    { "add", set_add },     { "freeze", set_freeze }, { "unfreeze", set_unfreeze }, { "nonfinite", set_nonfinite },
-    { "close", set_close }, { NULL, NULL },
+    { "shapes_only", set_shapes_only }, { "add", set_add },     { "freeze", set_freeze }, { "unfreeze", set_unfreeze },
+    { "nonfinite", set_nonfinite },     { "close", set_close }, { NULL, NULL },
 };
 
 /* ==== Parameters ==== */
@@ -252,9 +263,20 @@ static const luaL_Reg optim_methods[] = {
     { "moments", optim_moments }, { "close", optim_close }, { NULL, NULL },
 };
 
+/* param.moments(kind) -> arrays of state that such an optimiser has for each weight, beside the gradient */
+static int optim_kind_moments(lua_State *L)
+{
+    const char *kind = luaL_checkstring(L, 1);
+    const ft_optim_kernel *k = ft_optim_find(kind);
+    if (!k) return luaL_error(L, "unknown optimiser '%s': choose adamw or sgd", kind);
+    lua_pushinteger(L, k->moments);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     { "set", set_new },
     { "optim", optim_new },
+    { "moments", optim_kind_moments },
     { NULL, NULL },
 };
 

@@ -16,6 +16,7 @@
 #include "core/nearest.h"
 #include "core/rng.h"
 #include "ops/product/bf16.h"
+#include "ops/product/kept.h"
 #include "ops/product/product.h"
 #include "script/bind.h"
 #include "script/host.h"
@@ -90,10 +91,39 @@ static int sys_memory(lua_State *L)
     return 1;
 }
 
+/* sys.memory_limit(bytes) sets the ceiling, 0 for none; sys.memory_limit() -> the ceiling, or nil */
 static int sys_memory_limit(lua_State *L)
 {
-    ft_mem_set_limit((size_t)luaL_checkinteger(L, 1));
+    if (!lua_isnone(L, 1)) ft_mem_set_limit((size_t)luaL_checkinteger(L, 1));
+    const size_t limit = ft_mem_get().limit;
+    if (limit)
+        lua_pushinteger(L, (lua_Integer)limit);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+/* sys.memory_reset_peak(): let the peak begin anew at what is held now */
+static int sys_memory_reset_peak(lua_State *L)
+{
+    (void)L;
+    ft_mem_reset_peak();
     return 0;
+}
+
+/* sys.forget_layouts(): give back what products keep of weights in other layouts; it is made again when it is needed */
+static int sys_forget_layouts(lua_State *L)
+{
+    (void)L;
+    ft_kept_forget();
+    return 0;
+}
+
+/* sys.block_size(bytes) -> what a tensor of so many bytes counts */
+static int sys_block_size(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)ft_block_size((size_t)luaL_checkinteger(L, 1)));
+    return 1;
 }
 
 /* sys.threads() -> n; sys.threads(n) sets the pool's size */
@@ -329,6 +359,9 @@ static const luaL_Reg functions[] = {
     { "getenv", sys_getenv },
     { "memory", sys_memory },
     { "memory_limit", sys_memory_limit },
+    { "memory_reset_peak", sys_memory_reset_peak },
+    { "forget_layouts", sys_forget_layouts },
+    { "block_size", sys_block_size },
     { "threads", sys_threads },
     { "isa", sys_isa },
     { "product", sys_product },

@@ -10,7 +10,15 @@
 
 static const char *const dtype_names[] = { "f32", "bf16", "f16", "i32", "i64", "u8", NULL };
 
-static ft_tensor *check(lua_State *L, int arg) { return ft_lua_check(L, arg, FT_TENSOR); }
+static ft_tensor *check_any(lua_State *L, int arg) { return ft_lua_check(L, arg, FT_TENSOR); }
+
+/* One whose elements are there. */
+static ft_tensor *check(lua_State *L, int arg)
+{
+    ft_tensor *t = check_any(L, arg);
+    luaL_argcheck(L, t->data || t->bytes == 0, arg, "has a shape but no data");
+    return t;
+}
 
 /* tensor.new(shape, dtype = "f32") -> zero-filled tensor */
 static int tensor_new(lua_State *L)
@@ -23,6 +31,21 @@ static int tensor_new(lua_State *L)
     ft_box *b = ft_lua_box(L, FT_TENSOR, 0);
     ft_tensor *t;
     if (ft_tensor_zeros(&t, (ft_dtype)dtype, &shape, &e)) return ft_lua_raise(L, &e);
+    b->p = t;
+    return 1;
+}
+
+/* tensor.shape_only(shape, dtype = "f32") -> a tensor without values, for forecasts */
+static int tensor_shape_only(lua_State *L)
+{
+    ft_shape shape;
+    ft_err e;
+
+    ft_lua_shape(L, 1, &shape);
+    const int dtype = luaL_checkoption(L, 2, "f32", dtype_names);
+    ft_box *b = ft_lua_box(L, FT_TENSOR, 0);
+    ft_tensor *t;
+    if (ft_tensor_shape_only(&t, (ft_dtype)dtype, &shape, &e)) return ft_lua_raise(L, &e);
     b->p = t;
     return 1;
 }
@@ -95,19 +118,19 @@ static int tensor_from(lua_State *L)
 
 static int tensor_shape(lua_State *L)
 {
-    ft_lua_push_shape(L, &check(L, 1)->shape);
+    ft_lua_push_shape(L, &check_any(L, 1)->shape);
     return 1;
 }
 
 static int tensor_dtype(lua_State *L)
 {
-    lua_pushstring(L, ft_dtype_name(check(L, 1)->dtype));
+    lua_pushstring(L, ft_dtype_name(check_any(L, 1)->dtype));
     return 1;
 }
 
 static int tensor_count(lua_State *L)
 {
-    lua_pushinteger(L, ft_shape_count(&check(L, 1)->shape));
+    lua_pushinteger(L, ft_shape_count(&check_any(L, 1)->shape));
     return 1;
 }
 
@@ -252,7 +275,7 @@ static int tensor_take_rows(lua_State *L)
 
 static int tensor_bytes(lua_State *L)
 {
-    const ft_tensor *t = check(L, 1);
+    const ft_tensor *t = check_any(L, 1);
     lua_pushlstring(L, t->data ? t->data : "", t->data ? t->bytes : 0);
     return 1;
 }
@@ -389,6 +412,7 @@ static const luaL_Reg ragged_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
+    { "shape_only", tensor_shape_only },
     { "new", tensor_new },
     { "from", tensor_from },
     { "ragged", ragged_new },

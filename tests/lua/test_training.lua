@@ -298,6 +298,49 @@ check.test("micro_batches_change_only_rounding", function()
    check.equal(bytes(a), bytes(b), "same budget, same bits")
 end)
 
+check.test("a_budget_splits_an_update_and_never_changes_which_examples_share_it", function()
+   local function updates_of(budget)
+      local ctx, seen = training.context { step = "test", seed = 5 }, {}
+      for update in ctx:updates(split(30), { batch = 7, epochs = 2, tokens_per_batch = budget }) do
+         local parts, all = training.parts(update.split.tokens, update.examples, budget), {}
+         for _, part in ipairs(parts) do
+            local sum = 0
+            for _, i in ipairs(part) do all[#all + 1], sum = i, sum + update.split.tokens:length(i) end
+            check.is_true(sum <= budget or #part == 1, ("%d tokens where %d may be"):format(sum, budget))
+         end
+         table.sort(all)
+         seen[#seen + 1] = table.concat(all, " ")
+      end
+      return seen
+   end
+   local whole = updates_of(4096)
+   check.equal(#whole, 10)
+   for _, budget in ipairs { 1, 11, 30 } do check.equal(updates_of(budget), whole, "budget " .. budget) end
+end)
+
+check.test("recomputed_layers_give_the_same_bits_and_keep_less", function()
+   for _, precision in ipairs { "f32", "bf16" } do
+      if precision == "f32" or sys.bf16() then
+         local data, out = { train = split(24) }, {}
+         for k, recompute in ipairs { false, true } do
+            out[k] = bytes((train(fresh(), data, { dropout = 0.1, batch = 12, keep = "last", recompute = recompute,
+               tokens_per_batch = 40, precision = precision })))
+         end
+         check.equal(out[1], out[2], precision)
+      end
+   end
+   local m, peaks = fresh(), {}
+   local batch = split(16).tokens:batch { 1, 2, 3, 4, 5, 6, 7, 8 }
+   for k, recompute in ipairs { false, true } do
+      m:set_recompute(recompute)
+      graph.begin("shape", 1, 1)
+      graph.backward(nn.cross_entropy(m:forward(batch), tensor.from({ 0, 1, 0, 1, 0, 1, 0, 1 }, nil, "i32")), 1)
+      peaks[k] = graph.cost().peak
+   end
+   graph.begin "eval"
+   check.is_true(peaks[2] < 0.7 * peaks[1], ("%d bytes recomputed, %d without"):format(peaks[2], peaks[1]))
+end)
+
 check.test("same_bits_on_one_two_and_three_threads", function()
    local before, out = sys.threads(), {}
    for n = 1, 3 do

@@ -108,7 +108,7 @@ end
 --- h (T, H) through all layers: (T, H), or (M, H) of the tokens at `places` alone (i32, 0-based, ascending).
 function bert.run_layers(encoder, d, h, batch, places)
    for n = 1, d.layers do
-      h = nn.scope(layer_forward, encoder.layer[n], d, h, batch, "encoder.layer." .. n - 1, n == d.layers and places or nil)
+      h = nn.layer(d, layer_forward, encoder.layer[n], d, h, batch, "encoder.layer." .. n - 1, n == d.layers and places or nil)
    end
    return places and d.layers == 0 and nn.gather(h, places) or h
 end

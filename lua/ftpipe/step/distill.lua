@@ -19,7 +19,7 @@ local step = { kind = "distill", version = 2, trains = true,
 
 step.params = {}
 for _, name in ipairs { "optimizer", "momentum", "weight_decay", "schedule", "clip", "dropout", "groups", "precision",
-   "tokens_per_batch", "lr", "epochs", "updates", "batch", "warmup", "evaluations", "keep" } do
+   "tokens_per_batch", "recompute", "lr", "epochs", "updates", "batch", "warmup", "evaluations", "keep" } do
    step.params[name] = pretrain.params[name]
 end
 
@@ -91,6 +91,7 @@ function step.run(ctx, inputs, params)
    student:compute_in(params.precision)
    ctx:settled(params)
    student:set_dropout(params.dropout)
+   student:set_recompute(params.recompute)
    ctx:card(student)
    local both = pair_of(student, inputs, ctx.seed)
    local opt = finetune.optimiser_of(student, params)

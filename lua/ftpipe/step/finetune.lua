@@ -7,6 +7,7 @@ local class_weights = require "ftpipe.class_weights"
 local defaults = require "ftpipe.defaults"
 local failure = require "ftpipe.failure"
 local features = require "ftpipe.features"
+local forecast = require "ftpipe.forecast"
 local scoring = require "ftpipe.scoring"
 local soft_labels = require "ftpipe.step.soft_labels"
 local sys = require "ftpipe.core.sys"
@@ -41,7 +42,10 @@ step.params = {
    loss = { type = "function", help = "function(logits, gold) -> one value per row" },
    precision = { type = "string", default = "f32", choices = { "auto", "f32", "bf16" },
       help = "of the operands of matrix products; auto: bf16 where the processor has it" },
-   tokens_per_batch = { type = "integer", default = 4096, min = 1, help = "splits an update; changes only rounding" },
+   tokens_per_batch = { type = "integer", default = 4096, min = 1,
+      help = "most tokens computed at once: splits an update, which changes only rounding" },
+   recompute = { type = "boolean", default = false, same_bits = true,
+      help = "keep only the layers' results in training and compute the rest twice: less memory, more time, the same bits" },
 }
 
 local function parameters_of(model)
@@ -108,6 +112,19 @@ local function loss_of(model, batch, params, soft, weights)
    return soft and soft:loss(logits, hard, batch) or hard
 end
 
+--- What ftpipe.forecast has to know of a training; the model is frozen already, params are settled.
+function step.to_forecast(ctx, model, data, params, task)
+   local done = model:frozen_stages()
+   local function is_cached(split) return done > 0 and split and features.size(model, split.tokens, done) <= features.BUDGET end
+   return { train = data.train, valid = data.valid, batch = params.batch, epochs = params.epochs, seed = ctx.seed,
+      tokens_per_batch = params.tokens_per_batch, precision = params.precision, optimizer = params.optimizer,
+      groups = params.groups, cached = is_cached(data.train) and done or nil,
+      loss = function(logits, batch)
+         if params.loss then return params.loss(logits, batch.labels) end
+         return task.loss(logits, batch, params.label_smoothing)
+      end }
+end
+
 function step.optimiser_of(model, p)
    return nn[p.optimizer](model, { lr = p.lr, weight_decay = p.weight_decay, schedule = p.schedule, warmup = p.warmup,
       clip = p.clip, groups = p.groups, momentum = p.momentum })
@@ -151,7 +168,9 @@ function step.run(ctx, inputs, given)
    ctx:settled(params)
    if params.freeze then model:freeze(params.freeze) end
    model:set_dropout(params.dropout, model:frozen_stages() > 0)      -- nil: not what the step before used
+   model:set_recompute(params.recompute)
    ctx:card(model)
+   forecast.check(model, step.to_forecast(ctx, model, data, params, task))
    local cached = cache(ctx, model, data.train)
    local cached_valid = cached and cache(ctx, model, data.valid)
    local soft = inputs.soft and soft_labels.targets(inputs.soft, model, data.train, params)

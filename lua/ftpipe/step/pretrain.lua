@@ -5,7 +5,9 @@
 
 local finetune = require "ftpipe.step.finetune"
 local failure = require "ftpipe.failure"
+local forecast = require "ftpipe.forecast"
 local masked_lm = require "ftpipe.masked_lm"
+local nn = require "ftpipe.nn"
 
 local step = { kind = "pretrain", version = 2, trains = true, inputs = { model = "required", data = "required" } }
 
@@ -14,7 +16,7 @@ local shared = finetune.params
 step.params = {
    freeze = shared.freeze, optimizer = shared.optimizer, momentum = shared.momentum, weight_decay = shared.weight_decay,
    schedule = shared.schedule, clip = shared.clip, dropout = shared.dropout, groups = shared.groups,
-   precision = shared.precision, tokens_per_batch = shared.tokens_per_batch,
+   precision = shared.precision, tokens_per_batch = shared.tokens_per_batch, recompute = shared.recompute,
    lr = { type = "number", default = 1e-4, min = 0 },
    epochs = { type = "integer", default = 3, min = 1 },
    updates = { type = "integer", min = 1, help = "stop after so many, in the middle of an epoch too" },
@@ -46,6 +48,14 @@ local function score(ctx, model, masks, data, update)
       training, data.valid and "held-out" or "training", loss, math.exp(loss), kept and ", best so far" or ""))
 end
 
+--- What ftpipe.forecast has to know of a training.
+function step.to_forecast(ctx, data, params, masks)
+   return { train = data.train, valid = data.valid, batch = params.batch, epochs = params.epochs, updates = params.updates,
+      seed = ctx.seed, tokens_per_batch = params.tokens_per_batch, precision = params.precision, optimizer = params.optimizer,
+      groups = params.groups, early = data.valid ~= nil or params.evaluations > 1, masks = masks, mask = params.mask,
+      whole_word = params.whole_word, loss = function(logits, batch) return nn.cross_entropy(logits, batch.labels) end }
+end
+
 --- Whether held-out text is scored after this update: `n` times in all, at even distances, the last update included.
 function step.scores_after(update, n)
    local every = math.max(1, update.total // n)
@@ -64,8 +74,10 @@ function step.run(ctx, inputs, params)
    if params.freeze then model:freeze(params.freeze) end
    if model.keeps_pooler then model:freeze "encoder.pool.*" end      -- nothing reads it
    model:set_dropout(params.dropout)
+   model:set_recompute(params.recompute)
    ctx:card(model)
    local masks = masked_lm.new(data.tokenizer, { seed = ctx.seed, rate = params.mask, whole_word = params.whole_word })
+   forecast.check(model, step.to_forecast(ctx, data, params, masks))
    score_start(ctx, model, masks, data)
    local opt = finetune.optimiser_of(model, params)
    for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, updates = params.updates,
