@@ -10,9 +10,14 @@
 
 #include "core/mem.h"
 #include "tensor/safetensors_file.h"
+#include "tensor/torch_file.h"
 
 #define SINGLE "model.safetensors"
-#define INDEX "model.safetensors.index.json"
+#define INDEX SINGLE ".index.json"
+#define TORCH "pytorch_model.bin"
+#define TORCH_INDEX TORCH ".index.json"
+
+typedef ft_status (*opener)(ft_safetensors **, const char *, ft_err *);
 
 typedef struct shard {
     const char *name;   /* in the index */
@@ -41,7 +46,8 @@ static ft_status check_shard_name(const char *tensor, const json_t *value, ft_er
 }
 
 /* The shard of that name, opened at its first mention. all has room for every entry of the index. */
-static ft_status shard_of(shard **out, ft_safetensors *all, shard *shards, const char *dir, const char *name, ft_err *e)
+static ft_status shard_of(shard **out, ft_safetensors *all, shard *shards, opener open, const char *dir,
+                          const char *name, ft_err *e)
 {
     ft_buf path = { 0 };
 
@@ -52,7 +58,7 @@ static ft_status shard_of(shard **out, ft_safetensors *all, shard *shards, const
     }
     shard *new = &shards[all->n_files];
     ft_status s = join(&path, dir, name, e);
-    if (!s) s = ft_safetensors_open(&new->st, path.data, e);
+    if (!s) s = open(&new->st, path.data, e);
     if (!s) {
         new->name = name;
         all->files[all->n_files++] = new->st->files[0];
@@ -63,7 +69,7 @@ static ft_status shard_of(shard **out, ft_safetensors *all, shard *shards, const
     return s;
 }
 
-static ft_status add_all(ft_safetensors *all, shard *shards, const char *dir, json_t *map, ft_err *e)
+static ft_status add_all(ft_safetensors *all, shard *shards, opener open, const char *dir, json_t *map, ft_err *e)
 {
     const char *tensor;
     json_t *value;
@@ -72,7 +78,7 @@ static ft_status add_all(ft_safetensors *all, shard *shards, const char *dir, js
     json_object_foreach (map, tensor, value) {
         shard *from = NULL;
         ft_status s = check_shard_name(tensor, value, e);
-        if (!s) s = shard_of(&from, all, shards, dir, json_string_value(value), e);
+        if (!s) s = shard_of(&from, all, shards, open, dir, json_string_value(value), e);
         if (s) return s;
         const ft_safetensors_entry *t = ft_safetensors_entry_of(from->st, tensor);
         if (!t)
@@ -84,7 +90,7 @@ static ft_status add_all(ft_safetensors *all, shard *shards, const char *dir, js
     return FT_OK;
 }
 
-static ft_status open_shards(ft_safetensors **out, const char *dir, json_t *index, ft_err *e)
+static ft_status open_shards(ft_safetensors **out, opener open, const char *dir, json_t *index, ft_err *e)
 {
     ft_safetensors *all = NULL;
     json_t *map = json_object_get(index, "weight_map");
@@ -95,7 +101,7 @@ static ft_status open_shards(ft_safetensors **out, const char *dir, json_t *inde
     shard *shards = ft_calloc(n, sizeof *shards);
     ft_status s = shards ? FT_OK : ft_fail_mem(e, n * sizeof *shards);
     if (!s) s = ft_safetensors_handle(&all, n, n, e);
-    if (!s) s = add_all(all, shards, dir, map, e);
+    if (!s) s = add_all(all, shards, open, dir, map, e);
     for (size_t i = 0; all && i < all->n_files; i++) ft_safetensors_release(shards[i].st);
     ft_free(shards);
     if (s)
@@ -105,7 +111,7 @@ static ft_status open_shards(ft_safetensors **out, const char *dir, json_t *inde
     return s;
 }
 
-static ft_status open_index(ft_safetensors **out, const char *dir, const char *path, ft_err *e)
+static ft_status open_index(ft_safetensors **out, opener open, const char *dir, const char *path, ft_err *e)
 {
     ft_buf text = { 0 };
     json_t *index = NULL;
@@ -113,7 +119,7 @@ static ft_status open_index(ft_safetensors **out, const char *dir, const char *p
     ft_status s = ft_file_read(&text, path, FT_SAFETENSORS_HEADER_MAX, e);
     if (!s) {
         s = ft_safetensors_json(&index, text.data ? text.data : "", text.len, e);
-        if (!s) s = open_shards(out, dir, index, e);
+        if (!s) s = open_shards(out, open, dir, index, e);
         if (s) ft_context(e, "%s", path);
     }
     json_decref(index);
@@ -133,29 +139,29 @@ static ft_status exists(int *yes, ft_buf *path, const char *dir, const char *nam
 
 ft_status ft_safetensors_open_dir(ft_safetensors **out, const char *dir, ft_err *e)
 {
+    static const struct {
+        const char *name;
+        opener open;
+        int index;
+    } forms[] = {
+        { SINGLE, ft_safetensors_open, 0 },
+        { INDEX, ft_safetensors_open, 1 },
+        { TORCH, ft_torch_open, 0 },
+        { TORCH_INDEX, ft_torch_open, 1 },
+    };
     ft_buf path = { 0 };
     struct stat st;
     int yes = 0;
 
     if (stat(dir, &st)) return ft_fail_errno(e, "%s", dir);
     if (!S_ISDIR(st.st_mode)) return ft_fail(e, FT_EIO, "%s: not a directory", dir);
-    ft_status s = exists(&yes, &path, dir, SINGLE, e);
-    if (s) goto out;
-    if (yes) {
-        s = ft_safetensors_open(out, path.data, e);
-        goto out;
+    ft_status s = FT_OK;
+    for (size_t i = 0; !s && !yes && i < sizeof forms / sizeof *forms; i++) {
+        s = exists(&yes, &path, dir, forms[i].name, e);
+        if (s || !yes) continue;
+        s = forms[i].index ? open_index(out, forms[i].open, dir, path.data, e) : forms[i].open(out, path.data, e);
     }
-    s = exists(&yes, &path, dir, INDEX, e);
-    if (s) goto out;
-    if (yes) {
-        s = open_index(out, dir, path.data, e);
-        goto out;
-    }
-    s = exists(&yes, &path, dir, "pytorch_model.bin", e);
-    if (!s)
-        s = ft_fail(e, FT_EIO, "%s: neither " SINGLE " nor " INDEX "%s", dir,
-                    yes ? "; pytorch_model.bin is a pickle, which is code, and is not read" : "");
-out:
+    if (!s && !yes) s = ft_fail(e, FT_EIO, "%s: none of " SINGLE ", " INDEX ", " TORCH " and " TORCH_INDEX, dir);
     ft_buf_free(&path);
     return s;
 }

@@ -151,19 +151,20 @@ static ft_status handle_of(ft_safetensors **out, ft_safetensors_file *f, ft_err 
     return FT_OK;
 }
 
-ft_status ft_safetensors_open(ft_safetensors **out, const char *path, ft_err *e)
+ft_status ft_safetensors_open_as(ft_safetensors **out, ft_safetensors_parser parse, const char *path, ft_err *e)
 {
     ft_safetensors_file *f = NULL;
 
     ft_status s = file_new(&f, path, e);
     if (!s) s = ft_map_open(&f->map, path, e);
-    if (!s) s = file_parse(f, e);
+    if (!s) s = parse(f, e);
     if (!s) return handle_of(out, f, e);
     file_release(f);
     return s;
 }
 
-ft_status ft_safetensors_open_bytes(ft_safetensors **out, const void *bytes, size_t n, const char *label, ft_err *e)
+ft_status ft_safetensors_open_bytes_as(ft_safetensors **out, ft_safetensors_parser parse, const void *bytes, size_t n,
+                                       const char *label, ft_err *e)
 {
     ft_safetensors_file *f = NULL;
 
@@ -171,11 +172,21 @@ ft_status ft_safetensors_open_bytes(ft_safetensors **out, const void *bytes, siz
     if (!s) {
         f->borrowed = 1;
         f->map = (ft_map){ bytes, n };
-        s = file_parse(f, e);
+        s = parse(f, e);
     }
     if (!s) return handle_of(out, f, e);
     file_release(f);
     return s;
+}
+
+ft_status ft_safetensors_open(ft_safetensors **out, const char *path, ft_err *e)
+{
+    return ft_safetensors_open_as(out, file_parse, path, e);
+}
+
+ft_status ft_safetensors_open_bytes(ft_safetensors **out, const void *bytes, size_t n, const char *label, ft_err *e)
+{
+    return ft_safetensors_open_bytes_as(out, file_parse, bytes, n, label, e);
 }
 
 /* ==== Looking up ==== */
@@ -231,8 +242,27 @@ static ft_status no_such(const ft_safetensors *st, const char *name, ft_err *e)
 
 /* ==== Tensors ==== */
 
-static ft_status copy_f64(ft_tensor **out, const ft_shape *shape, const unsigned char *from, ft_err *e)
+/* Elements of `size` bytes, gathered by the strides of t into row-major order. */
+static void gather(unsigned char *to, const ft_safetensors_entry *t, size_t size)
 {
+    const unsigned char *from = t->file->data + t->begin;
+    int64_t at[FT_SAFETENSORS_MAX_RANK] = { 0 }, place = 0;
+
+    for (size_t done = 0; done < t->info.bytes; done += size) {
+        memcpy(to + done, from + (size_t)place * size, size);
+        for (int i = t->info.rank - 1; i >= 0; i--) {
+            place += t->stride[i];
+            if (++at[i] < t->info.dim[i]) break;
+            place -= at[i] * t->stride[i];
+            at[i] = 0;
+        }
+    }
+}
+
+static ft_status copy_f64(ft_tensor **out, const ft_shape *shape, const ft_safetensors_entry *t, ft_err *e)
+{
+    if (t->strided) return ft_fail(e, FT_EDATA, "its elements do not lie one behind the other, which F64 must");
+    const unsigned char *from = t->file->data + t->begin;
     const ft_status s = ft_tensor_new(out, FT_F32, shape, e);
     if (s) return s;
 
@@ -251,14 +281,18 @@ static ft_status view_or_copy(ft_tensor **out, const ft_safetensors_entry *t, co
     const ft_dtype dtype = (ft_dtype)t->tensor;
     unsigned char *from = (unsigned char *)(uintptr_t)t->file->data + t->begin;
 
-    if ((uintptr_t)from % ft_dtype_size(dtype) == 0) {
+    if (!t->strided && (uintptr_t)from % ft_dtype_size(dtype) == 0) {
         const ft_status s = ft_tensor_wrap(out, dtype, shape, from, file_release, t->file, e);
         if (!s) t->file->refs++;
         return s;
     }
     const ft_status s = ft_tensor_new(out, dtype, shape, e);
-    if (!s) memcpy((*out)->data, from, t->info.bytes);
-    return s;
+    if (s) return s;
+    if (t->strided)
+        gather((*out)->data, t, ft_dtype_size(dtype));
+    else
+        memcpy((*out)->data, from, t->info.bytes);
+    return FT_OK;
 }
 
 ft_status ft_safetensors_tensor(ft_safetensors *st, const char *name, ft_tensor **out, ft_err *e)
@@ -275,8 +309,7 @@ ft_status ft_safetensors_tensor(ft_safetensors *st, const char *name, ft_tensor 
         s = ft_fail(e, FT_EDATA, "dtype %s cannot be used: F32, F16, BF16, F64, I32, I64 and U8 can", t->info.dtype);
     } else {
         for (int i = 0; i < t->info.rank; i++) shape.dim[i] = t->info.dim[i];
-        s = t->tensor == FT_SAFETENSORS_F64 ? copy_f64(out, &shape, t->file->data + t->begin, e)
-                                            : view_or_copy(out, t, &shape, e);
+        s = t->tensor == FT_SAFETENSORS_F64 ? copy_f64(out, &shape, t, e) : view_or_copy(out, t, &shape, e);
     }
     if (s) {
         ft_context(e, "tensor '%s'", ft_safetensors_shown(name, shown));

@@ -40,7 +40,8 @@ typedef struct ft_safetensors_info {
 ft_status ft_safetensors_open(ft_safetensors **out, const char *path, ft_err *e);
 
 /* The checkpoint in a directory: model.safetensors or, where that is missing, the shards that
- * model.safetensors.index.json lists; the handle then holds what its weight_map names, in its order. */
+ * model.safetensors.index.json lists; the handle then holds what its weight_map names, in its order. Where neither is
+ * there, pytorch_model.bin or the shards that pytorch_model.bin.index.json lists (tensor/torch_file.h). */
 ft_status ft_safetensors_open_dir(ft_safetensors **out, const char *dir, ft_err *e);
 
 /* The same over n bytes in memory, called `label` in messages. They are borrowed: they must outlive the

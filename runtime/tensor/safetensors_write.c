@@ -10,6 +10,7 @@
 
 #include "core/fs.h"
 #include "core/mem.h"
+#include "tensor/safetensors_file.h"
 
 enum { HEADER_MAX = 100000000, CHUNK = 4096 };
 
@@ -34,7 +35,7 @@ static const struct {
 /* ==== Names ==== */
 
 /* Bytes of the UTF-8 character at s (RFC 3629: shortest form, no surrogates, up to U+10FFFF), or 0. */
-static size_t utf8_length(const unsigned char *s)
+size_t ft_safetensors_utf8(const unsigned char *s)
 {
     const size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : s[0] < 0xf5 ? 4 : 0;
 
@@ -53,7 +54,7 @@ static ft_status put_string(ft_buf *b, const char *s, ft_err *e)
 
     while (!status && *s) {
         const char *special = strchr(from, *s);
-        const size_t n = utf8_length((const unsigned char *)s);
+        const size_t n = ft_safetensors_utf8((const unsigned char *)s);
         if (n == 0)
             status = ft_fail(e, FT_EUSAGE, "a name or value is not UTF-8");
         else if (special)

@@ -13,6 +13,7 @@ local tensor = require "ftpipe.core.tensor"
 local text = require "ftpipe.core.text"
 local model = require "ftpipe.model"
 local nn = require "ftpipe.nn"
+local pretrained = require "ftpipe.step.pretrained"
 
 local FIXTURES = "tests/fixtures/encoders/"
 local HEADS = { "classification", "token_classification", "question_answering", "masked_lm" }
@@ -171,6 +172,36 @@ check.test("electra_discriminator_loads_as_an_encoder", function()
    check.is_true(largest(m:hidden(case.batch()):tensor():table(), case.get "last_hidden_state") < 1e-4)
    check.contains(table.concat(m:card().dropped, " "), "discriminator_predictions.dense.weight")
    check.equal(#model.replace_head(model.open(case.dir), { head = "masked_lm" }, 1):card().new, 5)
+end)
+
+local function logits_of(dir, case)
+   local m = tuned(dir, "masked_lm")
+   graph.begin "eval"
+   return m, m:forward(case.batch()):tensor():bytes()
+end
+
+for _, form in ipairs { "one", "legacy", "shards" } do
+   check.test("pytorch_model.bin_holds_the_same_model_" .. form, function()
+      local case, dir = load "roberta_masked_lm", "tests/fixtures/torch/" .. form
+      local _, want = logits_of(case.dir, case)
+      local m, got = logits_of(dir, case)
+      check.is_true(got == want, "logits")
+      check.equal(m:card().new, {})
+      check.equal(m:card().dropped, {})      -- neither position_ids nor what repeats the word embeddings
+      local files = table.concat(pretrained.files { from = dir }, " ")
+      check.contains(files, form == "shards" and "pytorch_model-00002-of-00002.bin" or "pytorch_model.bin")
+      check.contains(files, form == "shards" and "pytorch_model.bin.index.json" or "pytorch_model.bin")
+   end)
+end
+
+check.test("a_pickle_that_calls_is_refused_by_the_name_it_calls", function()
+   local dir = directory "hostile"
+   assert(fs.mkdirs(dir))
+   for _, name in ipairs { "config.json", "vocab.txt", "tokenizer_config.json" } do
+      assert(fs.write(dir .. "/" .. name, assert(fs.read("tests/fixtures/torch/one/" .. name))))
+   end
+   assert(fs.write(dir .. "/pytorch_model.bin", assert(fs.read "tests/fixtures/torch/system_zip.bin")))
+   check.error_contains("pytorch_model.bin: system_zip/data.pkl: byte 169: refers to 'posix.system'", model.open, dir)
 end)
 
 check.test("an_unknown_model_type_names_the_nearest", function()

@@ -1,4 +1,5 @@
---- ft.pretrained: an encoder directory in Hugging Face layout (config.json, model.safetensors, tokeniser files).
+--- ft.pretrained: an encoder directory in Hugging Face layout: config.json, model.safetensors or pytorch_model.bin, tokeniser
+--- files.
 
 local model = require "ftpipe.model"
 local fs = require "ftpipe.core.fs"
@@ -12,12 +13,15 @@ step.params = { from = { type = "string", required = true, help = "directory" } 
 
 function step.files(params)
    local out, from = {}, source.path(params.from)
+   local function is_there(name) return fs.stat(from .. "/" .. name) ~= nil end
    for _, name in ipairs { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
       "vocab.json", "merges.txt", "model.safetensors", "model.safetensors.index.json" } do
       out[#out + 1] = from .. "/" .. name
    end
+   local pickled = not (is_there "model.safetensors" or is_there "model.safetensors.index.json")
    for _, name in ipairs(fs.list(from) or {}) do
-      if name:find "%-of%-.*%.safetensors$" then out[#out + 1] = from .. "/" .. name end
+      local wanted = name:find "%-of%-.*%.safetensors$" or pickled and name:find "^pytorch_model.*%.bin"
+      if wanted then out[#out + 1] = from .. "/" .. name end
    end
    return out
 end
