@@ -300,10 +300,19 @@ local function link_latest(run)
    elseif link then fs.symlink(target, link) end
 end
 
+-- Steps that need the network run while there is one.
+local function fetch(run)
+   for _, step in ipairs(run.plan.steps) do
+      local state = step.unit.fetches and run.schedule:state(step)
+      if state and state.key and not state.hit then run.schedule:perform(step) end
+   end
+end
+
 -- Before foreign Lua is loaded: one that was asked beforehand makes the link `latest` in the end, which lies outside of what
 -- is left to this process.
 local function enter(run, plan, options, store)
    if not options.foreign then return end
+   fetch(run)
    local link, target = latest_of(run.out)
    if link then run.notary = failure.try("system", process.notary(target, link)) end
    options.foreign(plan, run.out, store.dir)

@@ -84,6 +84,15 @@ local function memory(page)
       limit and ("; limited to " .. gib(limit)) or ""))
 end
 
+-- What holds a pipeline's Lua back on this kernel.
+local function confinement(page)
+   local facts, sandbox = require("ftpipe.core.confine").facts(), require "ftpipe.sandbox"
+   page:line("sandbox", ("Landlock %s, seccomp %s"):format(facts.landlock and "version " .. facts.landlock or "missing",
+      facts.seccomp and "there" or "missing"))
+   local missing = sandbox.missing()
+   if missing then page:note(missing) end
+end
+
 -- The best of several tries, in 10^9 operations a second.
 local function speed(shape)
    local best, spent = math.huge, 0
@@ -133,6 +142,7 @@ function doctor.run(opts)
    processor(page)
    threads(page)
    memory(page)
+   confinement(page)
    return products(page) and 0 or 1
 end
 

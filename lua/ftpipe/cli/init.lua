@@ -107,6 +107,7 @@ function cli.main(args)
    local state = {}
    local ok, result = xpcall(dispatch, errors.capture, cli.arguments, state)
    if ok then return result end
+   if type(result) ~= "table" then result = errors.capture(result) end      -- where memory ran out no handler is called
    errors.show(result, state.debug)
    return errors.code(result)
 end

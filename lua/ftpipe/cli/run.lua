@@ -62,6 +62,8 @@ local function foreign(evaluated, opts, file)
    local step = require "ftpipe.sandbox.step"
    if not step.has_foreign_code(evaluated) then return nil end
    return function(run_plan, out, store)
+      local missing = require("ftpipe.sandbox").missing()
+      if missing and not opts.worker then sys.err(("! %s\n"):format(missing)) end
       local cut = opts["until"] and require("ftpipe.explain").find(run_plan, opts["until"]).id
       step.enter(run_plan, { out = out, store = store, file = file, changes = opts.force ~= nil,
          profile = (opts.jobs or 1) > 1 and "workers" or "step", opts = { set = opts.set, seed = opts.seed, ["until"] = cut } })

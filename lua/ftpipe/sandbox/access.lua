@@ -87,7 +87,7 @@ end
 
 local function is_plain(name) return not name:find "^%a[%w+.-]+:" end
 
--- Paths that a step's parameters name, as far as they are plain paths; and the folders that other names stand for.
+-- Paths that a step's parameters name, as far as they are plain paths; and where other names (builtin:...) lead.
 local function sources_of(step)
    local plain, trusted = {}, {}
    for _, name in ipairs(step.unit.sources or { "from" }) do
@@ -95,8 +95,9 @@ local function sources_of(step)
       for _, text in ipairs(type(value) == "table" and value or { value }) do
          if type(text) == "string" and is_plain(text) then
             plain[#plain + 1] = text:match "^(.-)!/" or text
-         elseif type(text) == "string" and text:find "^builtin:" then
-            trusted[#trusted + 1] = source.path(text)
+         elseif type(text) == "string" then      -- ftpipe chose where that lies
+            local ok, path = pcall(source.path, text)
+            if ok then trusted[#trusted + 1] = path end
          end
       end
    end
@@ -105,7 +106,7 @@ end
 
 --- All paths of files and folders that the steps of a plan read.
 ---@param plan ftpipe.plan
----@param visit fun(path: string, step: table, trusted: boolean) trusted: it comes with ftpipe
+---@param visit fun(path: string, step: table, trusted: boolean) trusted: ftpipe itself chose the place
 function access.each(plan, visit)
    for _, step in ipairs(plan.steps) do
       if step.unit.files then

@@ -4,10 +4,12 @@
 -- min, max, help }. run gets the artifacts of its inputs and gives one artifact back. A change of what a kind gives for the
 -- same input needs another version, because results are kept under it.
 --
--- Also: files(params) names the files it reads; exact: its result has the same bits on every machine; seedless: nothing in it
--- is random; trains: it makes checkpoints; stored = false: its result is not kept but computed again (cheap, or file-backed);
--- save and load: a form of its own for what is kept, see ftpipe.artifact; leave(dir, artifact, id) writes files into a run's
--- directory, also where the step was not run, and tells whether it did.
+-- Also: files(params) names the files it reads, which the parameters in `sources` ({ "from" } unless said otherwise) lead to;
+-- fetches: it needs the network, and so runs before foreign Lua is loaded, when that is given up; exact: its result has the
+-- same bits on every machine; seedless: nothing in it is random; trains: it makes checkpoints; stored = false: its result is
+-- not kept but computed again (cheap, or file-backed); save and load: a form of its own for what is kept, see
+-- ftpipe.artifact; leave(dir, artifact, id) writes files into a run's directory, also where the step was not run, and
+-- tells whether it did.
 
 local steps = {}
 for _, kind in ipairs { "read", "split", "pretrained", "tokenize", "replace_head", "finetune", "evaluate",
