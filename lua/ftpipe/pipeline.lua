@@ -95,6 +95,8 @@ function pipeline.pipeline(t)
    end
    local p = c.plan
    p.name, p.seed = t.name, c.seed or t.seed or 1
+   p.seed = math.tointeger(p.seed)
+   if not p.seed then failure.raise("usage", ("%s: seed = %s is no whole number"):format(where, tostring(t.seed))) end
    if t.weights and t.weights ~= "f32" and t.weights ~= "f16" and t.weights ~= "bf16" then
       failure.raise("usage", ("%s: weights = %s is none of f32, f16, bf16"):format(where, tostring(t.weights)))
    end

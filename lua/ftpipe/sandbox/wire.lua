@@ -77,17 +77,34 @@ end
 local decode
 
 local special = {}
+local function text_of(of)
+   if type(of) ~= "string" then error("a value of another form", 0) end
+   return of
+end
+
+local function table_of(of)
+   if type(of) ~= "table" then error("a value of another form", 0) end
+   return of
+end
+
 function special.number(of) return of == "nan" and 0 / 0 or of == "inf" and math.huge or -math.huge end
-function special.float(of) return tonumber(of) + 0.0 end
-function special.bytes(of) return (of:gsub("%x%x", function(x) return string.char(tonumber(x, 16)) end)) end
+function special.float(of)
+   local x = tonumber(text_of(of))
+   return x and x + 0.0 or error("a number of another form", 0)
+end
+function special.bytes(of) return (text_of(of):gsub("%x%x", function(x) return string.char(tonumber(x, 16)) end)) end
 function special.table(of)
    local out = {}
-   for i, v in ipairs(of) do out[i] = decode(v) end
+   for i, v in ipairs(table_of(of)) do out[i] = decode(v) end
    return out
 end
 function special.map(of)
    local out = {}
-   for _, pair in ipairs(of) do out[decode(pair[1])] = decode(pair[2]) end
+   for _, pair in ipairs(table_of(of)) do
+      local key = decode(table_of(pair)[1])
+      if type(key) ~= "string" and math.type(key) ~= "integer" then error("a key of another form", 0) end
+      out[key] = decode(pair[2])
+   end
    return out
 end
 function special.code(of) return of end      -- what identifies it, as it stands in keys
@@ -183,7 +200,8 @@ local function check_inputs(data, known)
 end
 
 local function step_in(data, kinds, known)
-   if type(data.id) ~= "string" or type(data.inputs) ~= "table" or type(data.params) ~= "table" or known[data.id] then
+   if type(data) ~= "table" or type(data.id) ~= "string" or type(data.inputs) ~= "table"
+      or type(data.params) ~= "table" or known[data.id] then
       error("a step without name, inputs or parameters", 0)
    end
    local where = tostring(data.where)
@@ -203,11 +221,30 @@ local function step_in(data, kinds, known)
    return step
 end
 
+local function is_goal(x) return x == nil or type(x) == "string" end
+
+-- The outer form of a plan; raises where something is of another type than it must be.
+local function check_form(data)
+   local weights = { f32 = true, f16 = true, bf16 = true }
+   local ok = type(data) == "table" and type(data.name) == "string" and math.type(data.seed) == "integer"
+      and (data.weights == nil or weights[data.weights]) and is_goal(data.model) and is_goal(data.report)
+      and (data.outputs == nil or type(data.outputs) == "table") and type(data.steps) == "table"
+      and type(data.unused) == "table" and type(data.params) == "table"
+   if not ok then error("a plan of another form", 0) end
+   for _, u in ipairs(data.unused) do
+      if type(u) ~= "table" or type(u.id) ~= "string" then error("an unused step of another form", 0) end
+   end
+   for _, p in ipairs(data.params) do
+      if type(p) ~= "table" or type(p.name) ~= "string" then error("a parameter of another form", 0) end
+   end
+end
+
 --- A plan from what wire.out gave, each step with has_code where it has functions of the file.
 ---@param data table
 ---@param file string
 ---@return ftpipe.plan
 function wire.into(data, file)
+   check_form(data)
    local plan, kinds = plan_of.new(file), require "ftpipe.step"
    plan.name, plan.seed, plan.weights = data.name, data.seed, data.weights
    plan.model, plan.report, plan.outputs, plan.file = data.model, data.report, data.outputs, file
