@@ -94,20 +94,23 @@ local function confinement(page)
 end
 
 -- The best of several tries, in 10^9 operations a second.
-local function speed(shape)
+local function speed(shape, precision)
    local best, spent = math.huge, 0
-   sys.product_time(shape[1], shape[2], shape[3], shape[4], 1)
+   sys.product_time(shape[1], shape[2], shape[3], shape[4], 1, precision)
    while spent < SECONDS do
-      local seconds = sys.product_time(shape[1], shape[2], shape[3], shape[4], 1)
+      local seconds = sys.product_time(shape[1], shape[2], shape[3], shape[4], 1, precision)
       best, spent = math.min(best, seconds), spent + seconds
    end
    return 2 * shape[2] * shape[3] * shape[4] / best / 1e9
 end
 
 local function measure(page)
+   local bf16, why = sys.bf16()
    for _, shape in ipairs(shapes) do
-      page:line("", ("%s %5d x %4d x %4d  %7.1f GFLOP/s"):format(shape[1], shape[2], shape[3], shape[4], speed(shape)))
+      page:line("", ("%s %5d x %4d x %4d  %7.1f GFLOP/s%s"):format(shape[1], shape[2], shape[3], shape[4], speed(shape, "f32"),
+         bf16 and (" in f32, %7.1f in bf16"):format(speed(shape, "bf16")) or ""))
    end
+   if not bf16 then page:line("", why) end
 end
 
 local function products(page)
