@@ -49,6 +49,7 @@
     X(sigmoid)                                                                                                         \
     X(dropout)                                                                                                         \
     X(cross_entropy)                                                                                                   \
+    X(sigmoid_cross_entropy)                                                                                           \
     X(row_first)                                                                                                       \
     X(row_sum)                                                                                                         \
     X(row_mean)                                                                                                        \

@@ -21,10 +21,13 @@ local p = ft.params {
    encoding     = { type = "string", help = "of the files where it is not UTF-8: latin-1, utf-16" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for these labels" },
+   label_smoothing = { type = "number", default = 0, min = 0, max = 0.9, help = "of the labels that are learnt" },
    class_weights = { type = "string", help = "balanced, or label:weight,label:weight" },
    pool         = { default = "auto", choices = { "auto", "pooler", "cls", "mean" },
                     help = "what the head reads; auto: the encoder's pooler, the mean where it has none" },
-   max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row" },
+   max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row, or of a window" },
+   long         = { default = "head", choices = { "head", "head+tail", "windows" },
+                    help = "of longer rows: their head, head and tail, or windows whose logits are averaged" },
    lr           = { default = "auto", min = 0, help = "learning rate of stage two" },
    epochs       = { type = "integer", default = "auto", min = 1, help = "most epochs of stage two" },
    batch        = { type = "integer", default = "auto", min = 1, help = "rows of an update" },
@@ -41,12 +44,13 @@ local rows    = ft.read         { from = p.data, train = p.train, valid = p.vali
                                   delimiter = p.delimiter, encoding = p.encoding }
 local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
 local encoder = ft.pretrained   { from = p.model }
-local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length }
+local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length, long = p.long }
 local fresh   = ft.replace_head { on = encoder, task = "classification", labels = data, pool = p.pool }
 
 local function everything(name, from)
    return ft.finetune { name = name, model = from, data = data, lr = p.lr, epochs = p.epochs, batch = p.batch,
-                        class_weights = p.class_weights, precision = p.precision }
+                        class_weights = p.class_weights, label_smoothing = p.label_smoothing,
+                        precision = p.precision }
 end
 
 local tuned, models, judged
@@ -57,7 +61,7 @@ if p.head == "keep" then
 else
    local head  = ft.finetune { name = "head", model = fresh, data = data, freeze = "loaded",      -- stage one
                                lr = p.head_lr, epochs = p.head_epochs, batch = p.batch,
-                               class_weights = p.class_weights }
+                               class_weights = p.class_weights, label_smoothing = p.label_smoothing }
    tuned = everything("tuned", head)                                                            -- stage two
    models = { head = head, two = tuned }
 end

@@ -20,7 +20,9 @@ local p = ft.params {
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for numbers" },
    pool         = { default = "auto", choices = { "auto", "pooler", "cls", "mean" },
                     help = "what the head reads; auto: the encoder's pooler, the mean where it has none" },
-   max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row" },
+   max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row, or of a window" },
+   long         = { default = "head", choices = { "head", "head+tail", "windows" },
+                    help = "of longer rows: their head, head and tail, or windows whose logits are averaged" },
    metric       = { default = "pearson", choices = { "pearson", "spearman" }, help = "what chooses the best epoch" },
    lr           = { default = "auto", min = 0, help = "learning rate of stage two" },
    epochs       = { type = "integer", default = "auto", min = 1, help = "most epochs of stage two" },
@@ -37,7 +39,7 @@ local rows    = ft.read         { task = task, from = p.data, train = p.train, v
                                   delimiter = p.delimiter, encoding = p.encoding }
 local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
 local encoder = ft.pretrained   { from = p.model }
-local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length }
+local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length, long = p.long }
 local fresh   = ft.replace_head { on = encoder, task = task, labels = data, pool = p.pool }
 
 local function everything(name, from)

@@ -71,14 +71,23 @@ local function chosen_of(o, split, index, epoch)
    return o.masks and math.max(1, o.masks:count(split, index, epoch)) or 0
 end
 
+-- The same where examples are read in windows: as many full ones as a micro-batch holds.
+local function bound_of_windows(o, total)
+   local tokens, longest, out = o.train.tokens, 1, {}
+   for w = 1, (tokens:count()) do longest = math.max(longest, tokens:length(w)) end
+   for k = 1, math.ceil(total / longest) do out[k] = longest end
+   return { lengths = out, tokens = #out * longest, rows = #out, longest = longest, chosen = 0, windows = { #out } }
+end
+
 -- One point that covers all micro-batches there can be.
 local function bound(o)
-   local tokens, lengths = o.train.tokens, {}
+   local tokens, lengths = training.lengths(o.train), {}
    for i = 1, o.train.n do lengths[i] = tokens:length(i) end
    table.sort(lengths, function(a, b) return a > b end)
    local rows, sum = math.min(o.batch, #lengths), 0
    for k = 1, rows do sum = sum + lengths[k] end
    local total = math.min(sum, math.max(o.tokens_per_batch, lengths[1]))
+   if o.train.parts then return bound_of_windows(o, total) end
    local out, left = { lengths[1] }, total - lengths[1]
    for k = 2, rows do
       out[k] = math.ceil(left / (rows - k + 1))
@@ -98,8 +107,11 @@ local function training_points(o)
          if left <= 0 then return points end
          left = left - 1
          local examples = table.move(order, first, math.min(first + o.batch - 1, n), 1, {})
-         for _, index in ipairs(training.parts(o.train.tokens, examples, o.tokens_per_batch)) do
-            add(points, point_of(o.train.tokens, index, chosen_of(o, o.train, index, epoch)))
+         for _, index in ipairs(training.parts(training.lengths(o.train), examples, o.tokens_per_batch)) do
+            local rows, windows = training.windows(o.train, index)
+            local point = point_of(o.train.tokens, rows, chosen_of(o, o.train, index, epoch))
+            point.windows = windows
+            add(points, point)
          end
       end
    end
@@ -127,11 +139,13 @@ local function batch_of(model, split, point, done)
    local T, B = point.tokens, point.rows
    local batch = { tokens = shape({ T }, "i32"), types = shape({ T }, "i32"), positions = shape({ T }, "i32"),
       rows = tensor.ragged(point.lengths), examples = point.lengths, done = done }
+   local per_row = B
+   if point.windows then batch.windows, B = tensor.ragged(point.windows), #point.windows end
    if split.targets then batch.labels = shape({ B, split.targets.width }, "i32")
    elseif split.token_labels then batch.labels = shape({ T }, "i32")
    elseif split.values then batch.labels = shape { B }
    else batch.labels = shape({ B }, "i32") end
-   if done then batch.features = shape { model:features_per_row(done) and B or T, model.dims.hidden } end
+   if done then batch.features = shape { model:features_per_row(done) and per_row or T, model.dims.hidden } end
    if point.chosen > 0 then batch.places, batch.labels = shape({ point.chosen }, "i32"), shape({ point.chosen }, "i32") end
    return batch, bytes
 end
@@ -147,6 +161,7 @@ local function largest(model, split, points, done, mode, precision, run)
       if mode == "shape" then graph.backward(loss, 1) end
       local cost = graph.cost()
       batch.rows:close()
+      if batch.windows then batch.windows:close() end
       keeps = math.max(keeps, cost.keeps)
       if cost.peak + bytes > most then most, at, flops = cost.peak + bytes, point, cost.flops / point.tokens end
    end

@@ -17,7 +17,7 @@ local heads = require "ftpipe.head"
 
 ---@class ftpipe.model
 ---@field options { labels: string[], pool: string, task: string?, precision: "bf16"? }
----@field settings table<string, number> what a task settled after training, for instance a threshold; saved with the weights
+---@field settings table<string, any> what a task settled after training, for instance a threshold; saved with the weights
 local model = {}
 model.__index = model
 model.stages = { "encoder", "pool", "head" }
@@ -334,10 +334,14 @@ local function pool(self, x, batch)
    return self.pooling == "mean" and nn.row_mean(x, batch) or x
 end
 
---- Logits of a batch.
-function model:forward(batch)
-   return self.head_unit.forward(self.head, pool(self, encode(self, batch), batch), batch, self.c, self.encoder)
+-- What the head says; of examples in several windows the mean of theirs.
+local function head_of(self, x, batch)
+   local logits = self.head_unit.forward(self.head, x, batch, self.c, self.encoder)
+   return batch.windows and nn.row_mean(logits, { rows = batch.windows }) or logits
 end
+
+--- Logits of a batch.
+function model:forward(batch) return head_of(self, pool(self, encode(self, batch), batch), batch) end
 model.__call = model.forward
 
 --- Hidden states of the last layer: (T, H), or (M, H) of the tokens at `places` alone.
@@ -371,7 +375,7 @@ end
 function model:forward_features(batch, done)
    local x = done < 2 and pool(self, batch.features, batch) or batch.features
    if self.head_unit.at_places and batch.places then x = nn.gather(x, batch.places) end
-   return self.head_unit.forward(self.head, x, batch, self.c, self.encoder)
+   return head_of(self, x, batch)
 end
 
 -- ==== Facts for the user ====
@@ -429,6 +433,8 @@ function model:source()
       checkpoint = checkpoint }
 end
 
+local problem_types = { regression = "regression", multi_label = "multi_label_classification" }
+
 local function export_config(self)
    local config = {}
    for k, v in pairs(self.config) do config[k] = v end
@@ -444,7 +450,7 @@ local function export_config(self)
    end
    config.num_labels = nil
    config.problem_type = self.head_unit.name == "classification"
-      and (self.options.task == "regression" and "regression" or "single_label_classification") or nil
+      and (problem_types[self.options.task] or "single_label_classification") or nil
    config.torch_dtype = nil
    return config
 end
@@ -480,7 +486,7 @@ local function labels_of(source, unit)
 end
 
 -- The head of a directory: what its ftpipe.json says, else the one whose weights are there; nil where none is.
-local function head_of(source, own)
+local function find_head(source, own)
    if own.head_source then return heads.from_source(own.head_source) end
    if own.head then return heads.find(own.head) end
    local named = source.config.architectures
@@ -488,17 +494,23 @@ local function head_of(source, own)
       published(source.unit, "pooler"))
 end
 
+-- What a sequence classifier of transformers is for.
+local function task_of(config, labels)
+   for task, kind in pairs(problem_types) do if config.problem_type == kind then return task end end
+   return labels == 1 and "regression" or nil
+end
+
 --- A tuned model: a directory written by save, or by transformers for a task that there is a head for.
 ---@return ftpipe.model
 function model.load(dir)
    local source = model.open(dir)
    local own = fs.stat(dir .. "/ftpipe.json") and read_json(dir .. "/ftpipe.json") or {}
-   local unit = head_of(source, own)
+   local unit = find_head(source, own)
    local labels = own.labels or labels_of(source, unit)
    if #labels == 0 then
       error(("%s is an encoder without a tuned head (no classifier); train one with `ftpipe run`"):format(dir), 0)
    end
-   local task = own.task or unit.task or (unit.name == "classification" and #labels == 1 and "regression") or nil
+   local task = own.task or unit.task or unit.name == "classification" and task_of(source.config, #labels) or nil
    local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = task, precision = own.precision }, 0)
    for k, v in pairs(own.settings or {}) do self.settings[k] = v end
    local used = load_encoder(self, source)

@@ -107,6 +107,12 @@ function nn.cross_entropy(logits, labels, smoothing)
    return apply("cross_entropy", { f = { smoothing or 0 } }, logits, labels)
 end
 
+--- One loss per row for labels that do not exclude each other: the mean over labels of the binary cross-entropy; labels i32
+--- (B, C), each 0 or 1. smoothing draws them towards one half.
+function nn.sigmoid_cross_entropy(logits, labels, smoothing)
+   return apply("sigmoid_cross_entropy", { f = { smoothing or 0 } }, logits, labels)
+end
+
 --- Which of its own tokens each row points at: logits (T, C), 0-based i32 labels (B, C) -> losses (B, C); -100 gives 0.
 function nn.row_cross_entropy(logits, labels, batch, smoothing)
    return apply("row_cross_entropy", { f = { smoothing or 0 }, rows = batch.rows }, logits, labels)

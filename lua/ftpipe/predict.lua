@@ -12,6 +12,7 @@ local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local files = require "ftpipe.reading.files"
 local line_file = require "ftpipe.line_file"
+local texts_of = require "ftpipe.texts"
 
 local predict = {}
 
@@ -51,7 +52,8 @@ function predict.open(model)
    if type(model) == "string" then model = predict.load(model) end
    local own = model.own or {}
    return setmetatable({ model = model, labels = model.options.labels, text = own.text, pair = own.pair,
-      joiner = own.joiner or "\n", max_length = own.max_length or math.min(model.dims.positions, 512) }, predictor)
+      joiner = own.joiner or "\n", long = own.long, stride = own.stride,
+      max_length = own.max_length or math.min(model.dims.positions, 512) }, predictor)
 end
 
 --- Probabilities of each text, in order of the labels, and how many texts were longer than the model reads.
@@ -59,19 +61,15 @@ end
 ---@param seconds string[]? second texts
 ---@return number[][] probabilities, integer cut
 function predictor:probabilities(texts, seconds)
-   local tokens, full = self.model.tokenizer:encode_all(texts, seconds, { max_length = self.max_length })
+   local tokens, full, windows = texts_of.tokens(self.model.tokenizer, texts, seconds, self)
    if not tokens then fail(full) end
-   local all = require("ftpipe.scoring").probabilities(self.model, tokens)
+   local all = self.scores(self.model, tokens, nil, windows)
    tokens:close()
-   local cut = 0
-   for _, n in ipairs(full) do if n > self.max_length then cut = cut + 1 end end
-   for _, p in ipairs(all) do
-      for _, x in ipairs(p) do
-         if x ~= x then failure.raise("numeric", "the model's output is not finite (NaN): its weights are damaged") end
-      end
-   end
-   return all, cut
+   return all, windows and 0 or texts_of.too_long(full, self.max_length)
 end
+
+--- What is computed of tokens: predictors of other tasks have something else.
+function predictor.scores(...) return require("ftpipe.scoring").probabilities(...) end
 
 --- What is predicted of texts, and how many of them were cut. Predictors of other tasks give a list of something else, which
 -- added_columns, added_cells and additions know. Rows may have a second text, `pair`.

@@ -1,6 +1,5 @@
 --- Numbers that a tuned model gives to texts or pairs of texts: ftpipe.predict with a score instead of labels.
 
-local failure = require "ftpipe.failure"
 local predict = require "ftpipe.predict"
 local scoring = require "ftpipe.scoring"
 
@@ -14,18 +13,7 @@ predictor.numbers = true      -- there are no labels to show
 ---@param model ftpipe.model
 function values.open(model) return setmetatable(predict.open(model), predictor) end
 
---- The number of each text (with its second one), and how many texts were cut.
----@param texts string[]
----@param seconds string[]?
----@return number[] values, integer cut
-function predictor:probabilities(texts, seconds)
-   local tokens, full = self.model.tokenizer:encode_all(texts, seconds, { max_length = self.max_length })
-   if not tokens then failure.raise("data", full) end
-   local out, cut = scoring.values(self.model, tokens), 0
-   tokens:close()
-   for _, n in ipairs(full) do if n > self.max_length then cut = cut + 1 end end
-   return out, cut
-end
+predictor.scores = scoring.values
 
 local function number(x) return ("%.6g"):format(x) end
 

@@ -280,6 +280,8 @@ local function per_split(value, split)
    return nil
 end
 
+local cut_how = { head = "cut at %d tokens", ["head+tail"] = "head and tail, %d tokens", windows = "windows of %d tokens" }
+
 -- Facts of each split, one row each; a row without any figure is left out.
 local function split_rows(data)
    local rows = { { "", table.unpack(SPLITS) } }
@@ -300,7 +302,9 @@ local function split_rows(data)
    add("tokens: median", length("median", "%.0f"))
    add("tokens: 95th percentile", length("p95", "%.0f"))
    add("tokens: longest", length("max", "%.0f"))
-   add(data.max_tokens and ("cut at %d tokens"):format(data.max_tokens) or "cut", function(split)
+   local windowed = data.long == "windows"
+   add(data.max_tokens and (cut_how[data.long] or cut_how.head):format(data.max_tokens) or "cut", function(split)
+      if windowed then return percent(per_split(data.windowed, split)) end
       return percent(per_split(data.truncated, split))
    end)
    return rows

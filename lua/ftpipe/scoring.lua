@@ -34,14 +34,14 @@ function scoring.batches(tokens, budget)
    return out
 end
 
-local function softmax(logits, first, n)
+local function softmax(logits)
    local top, sum, out = -math.huge, 0, {}
-   for k = 0, n - 1 do top = math.max(top, logits[first + k]) end
-   for k = 0, n - 1 do
-      out[k + 1] = math.exp(logits[first + k] - top)
-      sum = sum + out[k + 1]
+   for _, x in ipairs(logits) do top = math.max(top, x) end
+   for k, x in ipairs(logits) do
+      out[k] = math.exp(x - top)
+      sum = sum + out[k]
    end
-   for k = 1, n do out[k] = out[k] / sum end
+   for k = 1, #out do out[k] = out[k] / sum end
    return out
 end
 
@@ -79,29 +79,48 @@ function scoring.fail_numeric(model, row)
       "a smaller learning rate or clipping may help")
 end
 
---- Probabilities of every example, in input order.
-function scoring.probabilities(model, tokens, features)
-   local out, classes = {}, #model.options.labels
+-- The mean of some lists of numbers.
+local function mean_of(lists, index)
+   if #index == 1 then return lists[index[1]] end
+   local out = {}
+   for k = 1, #lists[index[1]] do
+      local sum = 0.0
+      for _, i in ipairs(index) do sum = sum + lists[i][k] end
+      out[k] = sum / #index
+   end
+   return out
+end
+
+--- Logits of every example, in input order: of one that is read in windows the mean of theirs.
+---@param model ftpipe.model
+---@param tokens userdata
+---@param features table?
+---@param windows integer[][]? the windows of each example among `tokens`
+---@return number[][]
+function scoring.logits(model, tokens, features, windows)
+   local each, out, width = {}, {}, #model.options.labels
    scoring.each(model, tokens, features, function(index, all)
       local logits = all:table()
       for k, i in ipairs(index) do
-         out[i] = softmax(logits, (k - 1) * classes + 1, classes)
-         if out[i][1] ~= out[i][1] then scoring.fail_numeric(model, i) end
+         each[i] = table.move(logits, (k - 1) * width + 1, k * width, 1, {})
+         for _, x in ipairs(each[i]) do if x - x ~= 0 then scoring.fail_numeric(model, i) end end
       end
    end)
+   for i, index in ipairs(windows or {}) do out[i] = mean_of(each, index) end
+   return windows and out or each
+end
+
+--- Probabilities of every example, in input order.
+function scoring.probabilities(model, tokens, features, windows)
+   local out = scoring.logits(model, tokens, features, windows)
+   for i, logits in ipairs(out) do out[i] = softmax(logits) end
    return out
 end
 
 --- The numbers that a head with one output gives every example, in input order.
-function scoring.values(model, tokens, features)
-   local out = {}
-   scoring.each(model, tokens, features, function(index, all)
-      local values = all:table()
-      for k, i in ipairs(index) do
-         out[i] = values[k]
-         if values[k] ~= values[k] then scoring.fail_numeric(model, i) end
-      end
-   end)
+function scoring.values(model, tokens, features, windows)
+   local out = scoring.logits(model, tokens, features, windows)
+   for i, logits in ipairs(out) do out[i] = logits[1] end
    return out
 end
 

@@ -142,6 +142,34 @@ function tags.labels(types)
    return out
 end
 
+--- How the tags of some labels mark an entity, whatever their scheme: a function of first word, last word and type to marks as
+-- ftpipe.core.tagging.gold takes them; nil for a type that the labels do not have. And the number of "O".
+---@param labels string[]
+---@return fun(first: integer, last: integer, kind: string): integer[]?, integer?
+function tags.marker(labels)
+   local by_type, outside = {}, nil
+   for i, label in ipairs(labels) do
+      local prefix, kind = tags.parse(label)
+      if prefix == "O" then outside = i
+      else
+         by_type[kind] = by_type[kind] or {}
+         by_type[kind][prefix] = i
+      end
+   end
+   return function(first, last, kind)
+      local own = by_type[kind]
+      if not own then return nil end
+      if first == last then
+         local one = own.S or own.B or own.E or own.I
+         return { first, last, one, one }
+      end
+      local inside = own.I or own.B or own.E
+      local marks = { first, last, own.B or inside, inside }
+      if own.E then table.move({ last, last, own.E, own.E }, 1, 4, 5, marks) end
+      return marks
+   end, outside
+end
+
 -- ==== What may follow what ====
 
 local KINDS = { O = 0, B = 1, I = 2, E = 3, S = 4 }

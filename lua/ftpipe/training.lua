@@ -41,6 +41,17 @@ end
 local update_methods = {}
 update_methods.__index = update_methods
 
+--- What tells the tokens of a split's examples, in all their windows.
+---@return { length: fun(self, i: integer): integer }
+function training.lengths(split)
+   if not split.parts then return split.tokens end
+   return { length = function(_, i)
+      local sum = 0
+      for _, w in ipairs(split.parts[i]) do sum = sum + split.tokens:length(w) end
+      return sum
+   end }
+end
+
 --- Micro-batches of an update: groups of at most `budget` tokens, rows of like length together. A row that is longer stands
 -- alone; an update that fits stays whole and in its order.
 ---@param tokens { length: fun(self, i: integer): integer }
@@ -105,24 +116,40 @@ end
 
 -- Let go of a batch's tensors now: the collector does not know how large they are.
 local function close(batch)
-   for _, key in ipairs { "tokens", "types", "positions", "labels", "features", "places" } do
+   for _, key in ipairs { "tokens", "types", "positions", "labels", "features", "places", "windows" } do
       if batch[key] then batch[key]:close() end
    end
 end
 
---- Micro-batches of this update, each on a fresh tape: { tokens, types, positions, rows, labels, features? }. A batch
--- and everything computed from it lives until the next one is asked for.
+--- What of split.tokens some examples are: themselves, or all their windows; and how many windows each has.
+---@return integer[] index, integer[]? counts
+function training.windows(split, index)
+   if not split.parts then return index end
+   local list, counts = {}, {}
+   for k, i in ipairs(index) do
+      local own = split.parts[i]
+      table.move(own, 1, #own, #list + 1, list)
+      counts[k] = #own
+   end
+   return list, counts
+end
+
+--- Micro-batches of this update, each on a fresh tape: { tokens, types, positions, rows, labels, features?, windows? }. A batch
+-- and everything computed from it lives until the next one is asked for. `windows` says which rows are of one example, where
+-- examples are read in several: a model's logits are then their means.
 function update_methods:batches()
-   local parts, k, last = training.parts(self.split.tokens, self.examples, self.budget), 0, nil
+   local parts, k, last = training.parts(training.lengths(self.split), self.examples, self.budget), 0, nil
    return function()
       if last then close(last) end
       k, last = k + 1, nil
       local index = parts[k]
       if not index then return nil end
       graph.begin("train", self.seed, self.index, self.context.precision)
-      local batch = self.split.tokens:batch(index)
+      local list, counts = training.windows(self.split, index)
+      local batch = self.split.tokens:batch(list)
       batch.examples, batch.labels = index, label_tensor(self.split, index)
-      if self.features then batch.features = self.features:take(index) end
+      batch.windows = counts and tensor.ragged(counts)
+      if self.features then batch.features = self.features:take(list) end
       if self.prepare then self.prepare(batch, self) end
       self.tokens = self.tokens + batch.rows:tokens()
       last = batch

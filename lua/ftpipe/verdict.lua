@@ -56,6 +56,8 @@ local MODEL_NAMES = { head = "the head alone", two = "two stages", one = "one st
 ---@field shared table<string, integer>?        train_test, train_valid, valid_test: rows of the latter in the former
 ---@field truncated number|table<string, number>?  share of rows cut at max_tokens
 ---@field max_tokens integer?
+---@field long string?                          what is read of longer rows: head, head+tail or windows
+---@field windowed table<string, number>?       share of rows read in windows
 ---@field lengths table<string, table>?         per split, stats.summary of token counts
 
 ---@class ftpipe.evaluation
@@ -225,8 +227,10 @@ local function judge_texts(c)
    local cut = c.data.truncated
    if type(cut) == "table" then cut = cut.train or cut.test end
    if cut and cut > CUT then
-      say(c, "truncated", "note", ("%s %% of the rows were cut%s: what stands behind the cut is never read."):format(
-         points(cut), c.data.max_tokens and (" at %d tokens"):format(c.data.max_tokens) or ""), { value = 100 * cut })
+      local at = c.data.max_tokens and (" at %d tokens"):format(c.data.max_tokens) or ""
+      local what = c.data.long == "head+tail" and "what stands between their head and their tail is never read"
+         or "what stands behind the cut is never read" .. (c.data.long and " (long = windows reads all of it)" or "")
+      say(c, "truncated", "note", ("%s %% of the rows were cut%s: %s."):format(points(cut), at, what), { value = 100 * cut })
    end
    local repeated, rows = (c.data.duplicates or {}).train or 0, rows_of(c, "train")
    if rows > 0 and repeated / rows > REPEATED then

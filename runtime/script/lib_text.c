@@ -3,6 +3,7 @@
 
 #include "core/mem.h"
 #include "core/sha256.h"
+#include "data/long_texts.h"
 #include "script/libs.h"
 #include "script/text_bind.h"
 #include "text/answer.h"
@@ -177,7 +178,19 @@ void ft_lua_texts(lua_State *L, int arg, lua_Integer first, lua_Integer n, ft_te
     }
 }
 
-/* tok:encode_all(texts, pairs or nil, opts) -> tokens, { full lengths }; or nil, message */
+static ft_long read_long(lua_State *L, int arg)
+{
+    static const char *const names[] = { "head", "head+tail", "windows", NULL };
+
+    if (lua_isnoneornil(L, arg)) return FT_LONG_HEAD;
+    lua_getfield(L, arg, "long");
+    const ft_long how = (ft_long)luaL_checkoption(L, -1, names[0], names);
+    lua_pop(L, 1);
+    return how;
+}
+
+/* tok:encode_all(texts, pairs or nil, opts) -> tokens, { full lengths }, { examples of each text }; or nil, message.
+ * opts.long: of texts longer than opts.max_length the "head", "head+tail", or "windows", which share opts.stride tokens */
 static int tokenizer_encode_all(lua_State *L)
 {
     ft_err e;
@@ -186,11 +199,15 @@ static int tokenizer_encode_all(lua_State *L)
     lua_settop(L, 4);
     const int has_pairs = !lua_isnil(L, 3);
     const lua_Integer total = luaL_len(L, 2);
-    const ft_encode_opts o = read_opts(L, 4);
+    ft_encode_opts o = read_opts(L, 4);
+    const ft_long how = read_long(L, 4);
+    const size_t most = o.max_length, stride = (size_t)ft_lua_opt_number(L, 4, "stride", 0);
+    if (how != FT_LONG_HEAD) o.max_length = 0;
     ft_lua_encodings *x = ft_lua_push_encodings(L, CHUNK);
     ft_text *texts = lua_newuserdatauv(L, 2 * CHUNK * sizeof *texts, 0), *pairs = texts + CHUNK;
     lua_createtable(L, (int)total, 0);
     const int full = lua_gettop(L);
+    lua_createtable(L, (int)total, 0);
     ft_tokens *out = ft_lua_push_tokens(L);
 
     for (lua_Integer first = 0; first < total; first += CHUNK) {
@@ -200,9 +217,12 @@ static int tokenizer_encode_all(lua_State *L)
         ft_status s = ft_tokenizer_encode_batch(t, texts, has_pairs ? pairs : NULL, (size_t)n, &o, x->at, &e);
         for (lua_Integer i = 0; i < n && !s; i++) {
             const ft_encoding *c = &x->at[i];
-            s = ft_tokens_add(out, c->ids, c->type_ids, (int64_t)c->n, &e);
+            int64_t examples = 0;
+            s = ft_long_add(out, c, most, how, stride, &examples, &e);
             lua_pushinteger(L, (lua_Integer)c->full_length);
             lua_rawseti(L, full, first + i + 1);
+            lua_pushinteger(L, examples);
+            lua_rawseti(L, full + 1, first + i + 1);
         }
         if (s) {
             ft_context(&e, "texts from %lld on", (long long)first + 1);
@@ -210,7 +230,8 @@ static int tokenizer_encode_all(lua_State *L)
         }
     }
     lua_pushvalue(L, full);
-    return 2;
+    lua_pushvalue(L, full + 1);
+    return 3;
 }
 
 static void read_ints(lua_State *L, int arg, int32_t **out, lua_Integer *n, int32_t shift)

@@ -44,6 +44,19 @@ check "the head is kept" run --set head=keep --set model="$work/run/model" $spli
 cp "$work/said" "$work/log"
 check "and scored before training" grep -q "tuned: before training, validation f1" "$work/log"
 
+for tags in BIOES IO; do
+    "$FTPIPE" lua tests/cli/other_tags.lua "$work/run/model" $tags "$work/$tags"
+    check "a model tagged $tags goes on" run --set head=keep --set model="$work/$tags" $splits --set epochs=1 --out "$work/on_$tags"
+    check "with its own tags" grep -q '"id2label":{"0":"O","1":"\(B-\|\)LOC"' "$work/on_$tags/model/config.json"
+    check "and is scored before" grep -q '"before":{.*"f1":0' "$work/on_$tags/metrics.json"
+    check "and predicts" "$FTPIPE" predict "$work/on_$tags" --quiet --json "The council met in Porto."
+done
+sed 's/-PER/-PERS/' $entities/train.txt > "$work/pers.txt"
+if run --set head=keep --set model="$work/BIOES" --set data="$work/pers.txt" --out "$work/none" > "$work/said" 2>&1 ||
+    ! tr -s ' \n' ' ' < "$work/said" | grep -q "finds LOC, .*, the data have 'PERS' too; did you mean 'PER'?"
+then failed=$((failed + 1)); echo "FAILED a type that the model does not know:"; cat "$work/said"
+else passed=$((passed + 1)); fi
+
 # ---- an interrupted run goes on ----
 
 begin() { FTPIPE_CACHE="$1.cache" exec "$FTPIPE" run pipelines/ner.lua --quiet --set model="$work/encoder" $splits --set head_epochs=2 \

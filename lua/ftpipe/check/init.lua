@@ -52,7 +52,7 @@ local function tokens_for(plan, read)
          local tokenizer = found and text.load(sources.path(from.params.from))
          local most = step.params.max_length
          if most == "auto" then most = step.unit.resolve(step.params, plan, step).max_length end
-         if tokenizer and most then return { tokenizer = tokenizer, most = most } end
+         if tokenizer and most then return { tokenizer = tokenizer, most = most, long = step.params.long } end
       end
    end
 end

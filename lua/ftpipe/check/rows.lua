@@ -4,6 +4,7 @@ local sys = require "ftpipe.core.sys"
 local duplicates = require "ftpipe.duplicates"
 local failure = require "ftpipe.failure"
 local files = require "ftpipe.reading.files"
+local labelled = require "ftpipe.reading.labelled"
 local rows_of = require "ftpipe.rows"
 local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
@@ -81,13 +82,18 @@ end
 
 -- ==== Findings ====
 
+-- The labels of a row: one, or several.
+local function labels_of(rows, i) return type(rows.labels[i]) == "table" and rows.labels[i] or { rows.labels[i] } end
+
 local function counts_of(splits)
    local counts, first = {}, {}
    for _, name in ipairs(rows_of.splits) do
       local rows = splits[name]
-      for i, label in ipairs(rows and rows.labels or {}) do
-         counts[label] = (counts[label] or 0) + 1
-         first[label] = first[label] or place(rows, i)
+      for i = 1, rows and #rows.labels or 0 do
+         for _, label in ipairs(labels_of(rows, i)) do
+            counts[label] = (counts[label] or 0) + 1
+            first[label] = first[label] or place(rows, i)
+         end
       end
    end
    return counts, first
@@ -124,11 +130,14 @@ local function conflicts(splits, find)
    local label_of, at, list = {}, {}, {}
    for _, name in ipairs(rows_of.splits) do
       local rows = splits[name]
-      for i, text in ipairs(rows and rows.texts or {}) do
-         if label_of[text] and label_of[text] ~= rows.labels[i] then
-            list[#list + 1] = ("%s '%s' and %s '%s'"):format(at[text], label_of[text], place(rows, i), rows.labels[i])
+      for i, text in ipairs(rows and labelled.keys(rows) or {}) do
+         local said = { table.unpack(labels_of(rows, i)) }
+         table.sort(said)
+         local label = table.concat(said, ", ")
+         if label_of[text] and label_of[text] ~= label then
+            list[#list + 1] = ("%s '%s' and %s '%s'"):format(at[text], label_of[text], place(rows, i), label)
          end
-         if not label_of[text] then label_of[text], at[text] = rows.labels[i], place(rows, i) end
+         if not label_of[text] then label_of[text], at[text] = label, place(rows, i) end
       end
    end
    if #list > 0 then
@@ -168,7 +177,7 @@ local function truncated(splits, tokenizer, most, find)
    for _, name in ipairs(rows_of.splits) do
       local rows = splits[name]
       local _, full = nil, nil
-      if rows then _, full = tokenizer:encode_all(rows.texts, nil, { max_length = most }) end
+      if rows then _, full = tokenizer:encode_all(rows.texts, rows.pairs, { max_length = most }) end
       local cut = 0
       for _, n in ipairs(type(full) == "table" and full or {}) do if n > most then cut = cut + 1 end end
       if rows and cut / #rows.texts > TRUNCATED then
@@ -191,11 +200,11 @@ function check.run(params, tokens, find)
    end
    for _, rows in pairs(splits) do any = any or rows.texts ~= nil and rows.labels ~= nil end
    if not any then return end
-   labels(splits, find)
+   if params.task ~= "regression" then labels(splits, find) end      -- numbers are no labels that could be rare
    conflicts(splits, find)
    repeats(splits, find)
    enormous(splits, find)
-   if tokens then truncated(splits, tokens.tokenizer, tokens.most, find) end
+   if tokens and tokens.long ~= "windows" then truncated(splits, tokens.tokenizer, tokens.most, find) end
 end
 
 return check

@@ -7,6 +7,9 @@ local host = require "ftpipe.core.host"
 
 local templates = {
    sentiment = "classify rows in two stages: product reviews as positive or negative",
+   multilabel = "any number of labels for each text",
+   similarity = "a number for a text or a pair of texts",
+   ner = "find names in texts",
    qa = "answer questions from paragraphs",
    attention = "a head and a loss of one's own",
    own_loop = "a training loop of one's own",

@@ -21,6 +21,9 @@ score and the object probabilities. A name that is there already becomes predict
 output's format follows the extension of --output, else the input; lines of text become CSV. At
 --output nothing appears unless every row could be read.
 
+A model whose labels do not exclude each other adds labels (a list; in tables one cell) and the
+probabilities of all labels; one that gives numbers adds score alone.
+
 A model that finds entities shows the text with them marked, and label, score (the mean probability of
 its words' tags), place (characters of the text, from 0) and text of each; with --json, and for files,
 the list entities with start, end, label, text and score. Its files may also be CoNLL columns, or what
@@ -98,12 +101,13 @@ local function table_of(predictor, texts, all)
    end
    local function line(label, score, text)
       if predictor.numbers then return ("%8s  %s\n"):format(score, text) end
-      return label .. (" "):rep(longest - (utf8.len(label) or #label)) .. "  " .. score .. "  " .. text .. "\n"
+      score = score ~= "" and score .. "  " or ""
+      return label .. (" "):rep(longest - (utf8.len(label) or #label)) .. "  " .. score .. text .. "\n"
    end
-   local out = { line("label", "score", "text") }
+   local out = { line(predictor.thresholds and "labels" or "label", predictor.thresholds and "" or "score", "text") }
    for i, text in ipairs(texts) do
-      local shown = text:gsub("%c", " ")
-      out[i + 1] = line(labels[i][1], ("%.3f"):format(labels[i][2]), shorten(shown, math.max(20, width - longest - 10)))
+      local shown, score = text:gsub("%c", " "), labels[i][2]
+      out[i + 1] = line(labels[i][1], score and ("%.3f"):format(score) or "", shorten(shown, math.max(20, width - longest - 10)))
    end
    return table.concat(out)
 end
@@ -140,6 +144,7 @@ local function predict_file(predictor, opts)
    end
 end
 
+local predictors = { regression = "ftpipe.predict_values", multi_label = "ftpipe.predict_label_sets" }
 local entity_formats = { conll = true, doccano = true, labelstudio = true, prodigy = true }
 
 function predict.run(opts, positional)
@@ -163,7 +168,7 @@ function predict.run(opts, positional)
       failure.raise("usage", ("%s finds no entities: its head is '%s'"):format(positional[1], model.head_unit.name),
          "--as and these formats go with models that do")
    end
-   local kind = model.options.task == "regression" and "ftpipe.predict_values" or "ftpipe.predict"
+   local kind = predictors[model.options.task] or "ftpipe.predict"
    local predictor = require(kind).open(model)
    if opts.input and opts.pair then predictor.pair = list(opts.pair) end
    if opts.input then predict_file(predictor, opts)

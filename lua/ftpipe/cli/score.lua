@@ -7,7 +7,8 @@ local sys = require "ftpipe.core.sys"
 local json = require "ftpipe.core.json"
 local failure = require "ftpipe.failure"
 
-local tasks = { qa = "ftpipe.score.qa", ner = "ftpipe.score.ner", classification = "ftpipe.score.classification" }
+local tasks = { qa = "ftpipe.score.qa", ner = "ftpipe.score.ner", classification = "ftpipe.score.classification",
+   multilabel = "ftpipe.score.multilabel", regression = "ftpipe.score.regression" }
 
 local score = {
    summary = "Score a system's predictions",
@@ -24,13 +25,17 @@ and scores are seqeval's, default and strict; or one of them is JSON Lines with 
 
 TASK classification: labels. Both files are CSV, TSV, JSON Lines or JSON with the same rows in the
 same order; the label is in the column label, and of --predictions in predicted_label, predicted or
-label.]],
+label.
+
+TASK multilabel: several labels for each row, in the column labels (delimited, or a JSON array).
+TASK regression: numbers, in the column score. Of --predictions predicted_labels, predicted_score or
+predicted come first.]],
    options = {
       { name = "gold", arg = "FILE", help = "data with the right answers" },
       { name = "predictions", arg = "FILE", help = "what a system says" },
       { name = "json", help = "scores as one JSON object, as shares from 0 to 1" },
-      { name = "gold-column", arg = "NAME", help = "ner, classification: column of the right tags or labels" },
-      { name = "predictions-column", arg = "NAME", help = "ner, classification: column of those predicted" },
+      { name = "gold-column", arg = "NAME", help = "column of the right tags, labels or numbers" },
+      { name = "predictions-column", arg = "NAME", help = "column of those predicted" },
       { name = "scheme", arg = "NAME", choices = { "IOB1", "IOB2", "IOE1", "IOE2", "IOBES", "BILOU" },
          help = "ner: what strict scores go by", default = "what the gold tags show" },
       { name = "no-answer", arg = "FILE", help = "qa: JSON object { id: probability that there is no answer }" },

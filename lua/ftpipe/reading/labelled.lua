@@ -1,4 +1,4 @@
---- Labelled rows from a file: text columns joined by a line break, and a label that stays text.
+--- Labelled rows from a file: text columns joined by a line break, and a label: text, or what a task takes it for.
 --
 -- Rows are { texts, labels, lines, file, unmapped, kept = { column = values } }, with `pairs` where second texts are asked
 -- for; those whose label `map` does not name are counted and left out.
@@ -30,23 +30,34 @@ local function joined(values, first, n, joiner)
    return text and text:find("%S") and text or nil
 end
 
--- The text, label and second text of one row, or nil, problem.
-local function parts_of(values, n_text, n_pair, joiner)
-   local text, pair = joined(values, 1, n_text, joiner), nil
+-- The text and second text of one row, or nil, problem.
+local function texts_of(values, n_text, n_pair, joiner)
+   local text = joined(values, 1, n_text, joiner)
    if not text then return nil, "the text is empty" end
-   if n_pair > 0 then
-      pair = joined(values, n_text + 1, n_pair, joiner)
-      if not pair then return nil, "the second text is empty" end
-   end
-   local label = values[n_text + n_pair + 1]
-   if not label or label == "" then return nil, "the label is empty" end
-   return text, label, pair
+   if n_pair == 0 then return text end
+   local pair = joined(values, n_text + 1, n_pair, joiner)
+   if not pair then return nil, "the second text is empty" end
+   return text, pair
 end
+
+--- The label of the cells of its columns: one cell as it is, or as `map` renames it.
+---@param cells (string|false)[]
+---@param map table<string, string>?
+---@return any label nil where there is none, false where map does not name it
+---@return string? problem
+function labelled.plain(cells, map)
+   local label = cells[1]
+   if not label or label == "" then return nil, "the label is empty" end
+   if map then return map[label] or false end
+   return label
+end
+
+local function label_columns(params) return params.labels or { params.label } end
 
 local function columns_of(params)
    local columns = { table.unpack(params.text) }
    for _, name in ipairs(params.pair or {}) do columns[#columns + 1] = name end
-   columns[#columns + 1] = params.label
+   for _, name in ipairs(label_columns(params)) do columns[#columns + 1] = name end
    for _, name in ipairs(params.keep or {}) do columns[#columns + 1] = name end
    return columns
 end
@@ -64,22 +75,26 @@ local function other_delimiter(names)
       sign == "\t" and "tab" or sign)
 end
 
---- All rows of a file. params: text, pair, label, map, format, header, quote, delimiter, encoding,
--- as in ft.read.
----@param path string
----@param params table
----@param bad fun(line: integer, message: string, raw: string) told of rows that cannot be read
----@param problem_of nil|fun(label: string): string? what is wrong with a label
-function labelled.read(path, params, bad, problem_of)
-   local columns, map = columns_of(params), labelled.mapping(params.map)
-   local reader = failure.try("data", open(path, params, columns))
-   local rows = { texts = {}, labels = {}, lines = {}, file = path, unmapped = 0 }
-   local n, n_pair, kept = #params.text, #(params.pair or {}), params.keep or {}
-   if n_pair > 0 then rows.pairs = {} end
-   for _, name in ipairs(kept) do
+local function lists(params)
+   local rows = { texts = {}, labels = {}, lines = {}, unmapped = 0, pairs = params.pair and #params.pair > 0 and {} or nil }
+   for _, name in ipairs(params.keep or {}) do
       rows.kept = rows.kept or {}
       rows.kept[name] = {}
    end
+   return rows
+end
+
+--- All rows of a file. params: text, pair, label (or labels, several columns), map, format, header, quote, delimiter,
+-- encoding, as in ft.read.
+---@param path string
+---@param params table
+---@param bad fun(line: integer, message: string, raw: string) told of rows that cannot be read
+---@param label_of nil|fun(cells: (string|false)[], map: table?): any, string? labelled.plain unless given
+function labelled.read(path, params, bad, label_of)
+   local columns, map = columns_of(params), labelled.mapping(params.map)
+   local reader = failure.try("data", open(path, params, columns))
+   local rows, n, n_pair, n_label = lists(params), #params.text, #(params.pair or {}), #label_columns(params)
+   rows.file = path
    while true do
       local values = table.pack(reader:next(columns))
       local line = table.remove(values, 1)
@@ -90,18 +105,20 @@ function labelled.read(path, params, bad, problem_of)
          end
          bad(values[2], values[1], values[3])
       else
-         local text, label, pair = parts_of(values, n, n_pair, "\n")
-         local problem = text and problem_of and problem_of(label)
-         if problem then text, label = nil, problem end
-         if not text then
-            bad(line, ("%s:%d: %s"):format(path, line, label), "")
-         elseif map and not map[label] then
+         local text, pair = texts_of(values, n, n_pair, "\n")
+         local label, problem = nil, pair
+         if text then
+            label, problem = (label_of or labelled.plain)({ table.unpack(values, n + n_pair + 1, n + n_pair + n_label) }, map)
+         end
+         if label == nil then
+            bad(line, ("%s:%d: %s"):format(path, line, problem), "")
+         elseif label == false then
             rows.unmapped = rows.unmapped + 1
          else
             local k = #rows.texts + 1
-            rows.texts[k], rows.labels[k], rows.lines[k] = text, map and map[label] or label, line
+            rows.texts[k], rows.labels[k], rows.lines[k] = text, label, line
             if rows.pairs then rows.pairs[k] = pair end
-            for c, name in ipairs(kept) do rows.kept[name][k] = values[n + n_pair + 1 + c] end
+            for c, name in ipairs(params.keep or {}) do rows.kept[name][k] = values[n + n_pair + n_label + c] end
          end
       end
    end
@@ -122,15 +139,16 @@ function labelled.keys(rows)
 end
 
 --- How many rows a file has, nil where it cannot be opened.
-function labelled.count(path, params)
+function labelled.count(path, params, label_of)
    local columns = columns_of(params)
    local reader = open(path, params, columns)
    if not reader then return nil end
-   local map, n = labelled.mapping(params.map), 0
+   local map, n, before = labelled.mapping(params.map), 0, #params.text + #(params.pair or {})
    while true do
       local values = table.pack(reader:next(columns))
       if values[1] == nil then break end
-      if values[1] and (not map or map[values[#params.text + #(params.pair or {}) + 2]]) then n = n + 1 end
+      local cells = { table.unpack(values, before + 2, before + 1 + #label_columns(params)) }
+      if values[1] and (not map or (label_of or labelled.plain)(cells, map)) then n = n + 1 end
    end
    return n
 end

@@ -1,52 +1,9 @@
 --- Scores of labels, from files: see ftpipe.metric.classification. Rows are compared in their order.
 
-local data = require "ftpipe.core.data"
-local sys = require "ftpipe.core.sys"
-local failure = require "ftpipe.failure"
 local metric = require "ftpipe.metric.classification"
+local columns = require "ftpipe.score.columns"
 
 local classification = {}
-
-local function fail(message, hint) failure.raise("data", message, hint) end
-
-local function has(list, wanted)
-   for _, name in ipairs(list) do if name == wanted then return true end end
-   return false
-end
-
--- The column of labels: as asked for, else the first of these names that there is.
-local function column_of(reader, path, wanted, usual)
-   local names = reader:columns()
-   if wanted or #names == 0 then return wanted or usual[1] end      -- names of JSON come with its rows
-   for _, name in ipairs(usual) do if has(names, name) then return name end end
-   local plain = usual[#usual]
-   local near = sys.nearest(plain, names)
-   fail(("%s: no column '%s'; %s"):format(path, plain, near and ("did you mean '%s'?"):format(near)
-      or "there: " .. table.concat(names, ", ")))
-end
-
--- The labels of a file and the lines they are on.
-local function labels_of(path, wanted, usual)
-   local reader = failure.try("data", data.open(path, { columns = { wanted or usual[1] } }))
-   local column
-   local out, lines = {}, {}
-   while true do
-      column = column or column_of(reader, path, wanted, usual)
-      local line, label = reader:next { column }
-      if line == nil then break end
-      if not line and not wanted and #out == 0 and column ~= usual[#usual] and label:find("no column", 1, true) then
-         -- a first row of JSON that does not have this name: the next name, from the beginning
-         reader:close()
-         return labels_of(path, nil, table.move(usual, 2, #usual, 1, {}))
-      end
-      if not line then fail(label) end
-      if not label or label == "" then fail(("%s:%d: the label is empty"):format(path, line)) end
-      out[#out + 1], lines[#lines + 1] = label, line
-   end
-   reader:close()
-   if #out == 0 then fail(path .. " has no rows") end
-   return out, lines
-end
 
 local function ids_of(gold, said)
    local names, ids = {}, {}
@@ -72,9 +29,7 @@ end
 ---@param opts table as `ftpipe score` takes them
 ---@return ftpipe.scores
 function classification.score(opts)
-   local gold = labels_of(opts.gold, opts.gold_column, { "label" })
-   local said = labels_of(opts.predictions, opts.predictions_column, { "predicted_label", "predicted", "label" })
-   if #gold ~= #said then fail(("%s has %d rows, %s has %d"):format(opts.gold, #gold, opts.predictions, #said)) end
+   local gold, said = columns.both(opts, { gold = { "label" }, predictions = { "predicted_label", "predicted", "label" } }, "label")
    local names, a, b = ids_of(gold, said)
    return metric.score { gold = a, predicted = b, labels = names }
 end

@@ -29,8 +29,9 @@ local function history_of(model)
    return { epochs = model.history, kept = model.kept_epoch }
 end
 
--- The same rows as the model's own tokeniser cut them, where that is another one.
-local function rows_for(model, data, split)
+-- The same rows with the model's own labels, and as its own tokeniser cut them, where those are others.
+local function rows_for(task, model, data, split)
+   if task.suited then data = task.suited(model, data) end
    local own = model.data
    if not own or own.tokenizer == data.tokenizer or not own[split] then return data[split] end
    if own[split].n ~= data[split].n or table.concat(own.labels, "\n") ~= table.concat(data.labels, "\n") then
@@ -70,14 +71,14 @@ function step.run(ctx, inputs, params)
       for _, split in ipairs { "train", "valid", "test" } do
          if data[split] then
             if ctx.progress then ctx.progress:stage(("evaluate: %s on %s"):format(name, split), 1) end
-            recorded.models[name][split] = task.predict(model, rows_for(model, data, split))
+            recorded.models[name][split] = task.predict(model, rows_for(task, model, data, split))
          end
       end
    end
    if params.cost then
       local split = data.test and "test" or "train"
       cost = {}
-      for name, model in pairs(inputs.models) do cost[name] = cost_of(task, model, rows_for(model, data, split)) end
+      for name, model in pairs(inputs.models) do cost[name] = cost_of(task, model, rows_for(task, model, data, split)) end
    end
    local n = 0
    local result = evaluation.gather(recorded, task.measure, { resamples = params.resamples, random = function(below)

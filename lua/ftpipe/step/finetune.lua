@@ -34,8 +34,11 @@ step.params = {
    patience = { type = "integer", default = 3, min = 0,
       help = "epochs without a better score or a lower validation loss before stopping; 0: never stop" },
    metric = { type = "string", default = "auto", choices = { "auto", "accuracy", "f1", "mcc", "exact", "macro_f1", "pearson",
-      "spearman" },
-      help = "what chooses the best epoch; auto: accuracy, or the F1 of answers or entities" },
+      "spearman", "micro_f1", "subset_accuracy" },
+      help = "what chooses the best epoch; auto: accuracy, or the F1 of answers, entities or several labels" },
+   thresholds = { type = "string", default = "half", choices = { "half", "one", "each" },
+      help = "probability from which one of several labels is said: one half, or tuned on the validation rows, one for all "
+         .. "labels or one for each" },
    keep = { type = "string", default = "best", choices = { "best", "last" } },
    soft_weight = { type = "number", default = 0.5, min = 0, max = 1, help = "of the soft labels; the rest is for the given ones" },
    temperature = { type = "number", default = 2, min = 0.1, help = "of the soft labels" },
@@ -90,9 +93,11 @@ local function cache(ctx, model, split)
    if done == 0 or not split then return nil end
    local size = features.size(model, split.tokens, done)
    if size > features.BUDGET then
-      ctx:say(("features of the frozen encoder would take %.1f GiB: they are recomputed in every epoch"):format(size / 2 ^ 30))
+      ctx:say(("features of the frozen encoder would take %.1f GiB (%s): they are recomputed in every epoch"):format(
+         size / 2 ^ 30, split.name))
       return nil
    end
+   ctx:say(("features of the frozen encoder are kept: %s, %.1f MiB"):format(split.name, size / 2 ^ 20))
    local function compute()
       if ctx.progress then ctx.progress:stage(ctx.step .. ": features of " .. split.name, split.n) end
       return features.compute(model, split.tokens, done, function(n)
@@ -156,12 +161,14 @@ function step.run(ctx, inputs, given)
    local model, data = ctx:own(inputs.model), inputs.data
    if not data.train then failure.raise("data", "there are no training rows") end
    local task = tasks.of(model)
+   if task.suited then data = task.suited(model, data) end
    if inputs.soft and task.name ~= "classification" then
       failure.raise("usage", "soft labels are for classification, this model is for " .. task.name:gsub("_", " "))
    end
    local params = step.settle(given, parameters_of(model), data.train.n, task.name)
    model.settings = {}      -- of the training before
    params.metric = step.metric_of(task, given.metric)
+   if task.begin then task.begin(model, data, params) end
    params.precision = step.precision_of(params.precision)
    ctx:compute_in(params.precision)
    model:compute_in(params.precision)

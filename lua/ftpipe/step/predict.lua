@@ -8,6 +8,7 @@ local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
 local scoring = require "ftpipe.scoring"
 local tasks = require "ftpipe.task"
+local texts = require "ftpipe.texts"
 
 local step = { kind = "predict", version = 1, inputs = { model = "required", rows = "required" }, seedless = true }
 
@@ -22,10 +23,11 @@ local function length_for(model, params)
 end
 
 local function label(ctx, model, from, split, length)
-   local tokens, problem = model.tokenizer:encode_all(from.texts, nil, { max_length = length })
+   local tokens, problem, windows = texts.tokens(model.tokenizer, from.texts, from.pairs, { max_length = length,
+      long = model.data and model.data.long, stride = model.data and model.data.stride })
    if not tokens then failure.raise("data", ("%s: %s"):format(from.file, problem)) end
    if ctx.progress then ctx.progress:stage(("%s: %s"):format(ctx.step, split), 1) end
-   local probabilities = scoring.probabilities(model, tokens)
+   local probabilities = scoring.probabilities(model, tokens, nil, windows)
    return classification.argmax(probabilities), probabilities
 end
 

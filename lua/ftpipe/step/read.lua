@@ -20,6 +20,9 @@ step.params = {
    text = { type = "list", default = { "text" }, help = "columns, joined by a line break" },
    pair = { type = "list", help = "columns of a second text, for labels of pairs" },
    label = { type = "string", default = "label" },
+   labels = { type = "list", help = "multi_label: columns of 0 and 1, one for each label, instead of `label`" },
+   separator = { type = "string", default = "auto", help = "multi_label: what stands between labels; auto: the first of | ; , "
+      .. "that occurs" },
    keep = { type = "list", help = "further columns, for the group of ft.split and the functions of ft.filter and ft.map" },
    map = { type = "list", help = "{ {from, to}, ... }: renames labels and drops the others" },
    bad = { type = "string", default = "error", choices = { "error", "quarantine" } },
@@ -77,6 +80,10 @@ local function check(params)
    if not params.from and not params.train then
       failure.raise("usage", "no data: give one file (data=FILE), or train=FILE and test=FILE")
    end
+   if params.labels and params.task ~= "multi_label" then
+      failure.raise("usage", "labels, a column for each, are for the task multi_label; other tasks have `label`")
+   end
+   if params.separator == "" then failure.raise("usage", "separator is empty") end
    if params.from and params.train then
       failure.raise("usage", "give either one file (data) or one per split (train, ...), not both")
    end

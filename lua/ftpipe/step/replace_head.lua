@@ -40,6 +40,12 @@ local function reorder(m, labels, where)
       local rows <close> = p:tensor():view(1, { shape[1], shape[2] or 1 }):take_rows(index)
       p:tensor():view(1, { shape[1], shape[2] or 1 }):copy(rows)
    end
+   local thresholds = m.settings.thresholds
+   if thresholds then
+      local moved = {}
+      for i, k in ipairs(index) do moved[i] = thresholds[k] end
+      m.settings.thresholds = moved
+   end
    m.options.labels = labels
 end
 
@@ -54,7 +60,7 @@ local function keep(on, task, labels)
    local options = {}
    for k, v in pairs(m.options) do options[k] = v end
    m.options, options.kept = options, true
-   reorder(m, labels, where)
+   if task.adopt then task.adopt(m, labels, where) else reorder(m, labels, where) end
    return m
 end
 

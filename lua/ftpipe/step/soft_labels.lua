@@ -15,8 +15,8 @@ step.params = {}
 function step.run(ctx, inputs)
    local split = inputs.data.train
    if ctx.progress then ctx.progress:stage(ctx.step .. ": the teacher's probabilities", 1) end
-   return { probabilities = scoring.probabilities(inputs.teacher, split.tokens), labels = inputs.teacher.options.labels,
-      n = split.n }
+   return { probabilities = scoring.probabilities(inputs.teacher, split.tokens, nil, split.parts),
+      labels = inputs.teacher.options.labels, n = split.n }
 end
 
 local targets = {}

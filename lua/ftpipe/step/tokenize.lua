@@ -5,6 +5,7 @@
 local failure = require "ftpipe.failure"
 local stats = require "ftpipe.stats"
 local tasks = require "ftpipe.task"
+local texts = require "ftpipe.texts"
 
 local step = { kind = "tokenize", version = 1, exact = true, seedless = true,
    inputs = { rows = "required", with = "required" } }
@@ -12,8 +13,11 @@ local step = { kind = "tokenize", version = 1, exact = true, seedless = true,
 step.params = {
    max_length = { type = "integer", default = "auto", min = 3,
       help = "tokens of a row or window; auto: the encoder's limit, 512 at most, 384 for questions" },
+   long = { type = "string", default = "head", choices = texts.long,
+      help = "of rows longer than that, for tasks with one prediction a row: their head, head and tail, or windows whose logits "
+         .. "are averaged" },
    stride = { type = "integer", default = "auto", min = 0,
-      help = "tokens that windows of a context share; auto: a third of a window" },
+      help = "tokens that windows of a row share; auto: a third of a window for questions, a quarter for entities, none else" },
 }
 
 local function repeats(split)
@@ -31,8 +35,9 @@ local function shared(seen, split)
    return list
 end
 
-local function facts_of(out, max_length)
-   local facts = { rows = {}, duplicates = {}, lengths = {}, truncated = {}, shared = {}, max_tokens = max_length }
+local function facts_of(out, max_length, long)
+   local facts = { rows = {}, duplicates = {}, lengths = {}, truncated = {}, windowed = {}, shared = {}, max_tokens = max_length,
+      long = long }
    local seen = {}
    for _, name in ipairs { "train", "valid", "test" } do
       local split = out[name]
@@ -40,7 +45,7 @@ local function facts_of(out, max_length)
          facts.rows[name] = #split.keys
          facts.duplicates[name], seen[name] = repeats(split)
          facts.lengths[name] = stats.summary(split.full)
-         facts.truncated[name] = split.truncated
+         facts.truncated[name], facts.windowed[name] = split.truncated, split.windowed
       end
    end
    local leaked
@@ -68,9 +73,13 @@ function step.run(ctx, inputs, params)
    if not splits.train then failure.raise("data", "there are no training rows: put ft.split before ft.tokenize") end
    local task = tasks.find(inputs.rows.task or "classification")
    local max_length = max_length_of(params, task, with.dims.positions)
-   local out = task.encode(splits, with, { max_length = max_length, stride = params.stride })
+   if params.long ~= "head" and task.stride then
+      failure.raise("usage", ("long = %s: %s are always read in windows"):format(params.long, (task.name:gsub("_", " "))))
+   end
+   local out = task.encode(splits, with, { max_length = max_length, stride = params.stride, long = params.long })
    out.task, out.tokenizer, out.max_length, out.rows = task.name, with.tokenizer, max_length, inputs.rows
-   out.facts, out.leaked = facts_of(out, max_length)
+   out.stride = out.stride or tonumber(params.stride)
+   out.long, out.facts, out.leaked = params.long, facts_of(out, max_length, not task.stride and params.long or nil)
    for _, note in ipairs(out.notes or {}) do ctx:say(note) end
    return out
 end
@@ -90,7 +99,7 @@ function step.resolve(params, plan, s)
       if from.kind == "pretrained" then positions = select(2, require("ftpipe.step.pretrained").size(from.params)) end
       max_length = positions and math.min(positions, task.max_length or 512)
    end
-   if not task.stride then return { max_length = max_length, stride = "no windows" } end
+   if not task.stride then return { max_length = max_length, stride = params.long == "windows" and 0 or "no windows" } end
    return { max_length = max_length, stride = max_length and task.stride(max_length, params.stride) }
 end
 

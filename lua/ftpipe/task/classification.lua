@@ -6,7 +6,9 @@ local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local labelled = require "ftpipe.reading.labelled"
 local metric = require "ftpipe.metric.classification"
+local scoring = require "ftpipe.scoring"
 local stats = require "ftpipe.stats"
+local texts = require "ftpipe.texts"
 
 local task = { name = "classification", head = "classification", metric = "accuracy", metrics = { "accuracy", "f1", "mcc" },
    headline = { "accuracy", "f1" }, columns = { "texts", "pairs", "labels", "lines" },
@@ -60,23 +62,18 @@ local function ids_of(rows, ids)
       if not labels[i] then
          table.sort(names)
          local near = sys.nearest(label, names)
-         failure.raise("data", ("%s:%d: label '%s' does not occur in the training rows%s"):format(
-            rows.files and rows.files[i] or rows.file, rows.lines[i], label,
+         failure.raise("data", ("%s: label '%s' does not occur in the training rows%s"):format(texts.place(rows, i), label,
             near and ("; did you mean '%s'?"):format(near) or ("; there: " .. table.concat(names, ", "))))
       end
    end
    return labels
 end
 
-local function encode(name, rows, ids, with, max_length)
+local function encode(name, rows, ids, with, params)
    local labels = ids_of(rows, ids)
-   local tokens, full = with.tokenizer:encode_all(rows.texts, rows.pairs, { max_length = max_length })
-   if not tokens then failure.raise("data", ("%s: %s"):format(rows.file, full)) end
-   local cut = 0
-   for _, n in ipairs(full) do if n > max_length then cut = cut + 1 end end
-   return { name = name, n = #rows.texts, tokens = tokens, labels = labels, gold = labels, texts = rows.texts,
-      pairs = rows.pairs, keys = labelled.keys(rows),
-      lines = rows.lines, file = rows.file, full = full, truncated = cut / #rows.texts }
+   local split = texts.encode(name, rows, with, params)
+   split.labels, split.gold = labels, labels
+   return split
 end
 
 function task.encode(splits, with, params)
@@ -88,13 +85,14 @@ function task.encode(splits, with, params)
    local ids = {}
    for k, label in ipairs(out.labels) do ids[label] = k end
    for _, name in ipairs { "train", "valid", "test" } do
-      if splits[name] then out[name] = encode(name, splits[name], ids, with, params.max_length) end
+      if splits[name] then out[name] = encode(name, splits[name], ids, with, params) end
    end
    return out
 end
 
 function task.reading(tokens)
-   return { text = tokens.rows.text, pair = tokens.rows.pair, label = tokens.rows.label, joiner = "\n", map = tokens.rows.map }
+   return { text = tokens.rows.text, pair = tokens.rows.pair, label = tokens.rows.label, joiner = "\n", long = tokens.long,
+      stride = tokens.stride, map = tokens.rows.map }
 end
 
 -- ==== Training and scores ====
@@ -103,7 +101,7 @@ function task.loss(logits, batch, smoothing) return nn.cross_entropy(logits, bat
 
 --- { probabilities, predicted (ids from 1), losses (-log p of the gold label) } of a split.
 function task.predict(model, split, features)
-   local probabilities = require("ftpipe.scoring").probabilities(model, split.tokens, features)
+   local probabilities = scoring.probabilities(model, split.tokens, features, split.parts)
    local losses = {}
    for i, p in ipairs(probabilities) do losses[i] = -math.log(math.max(p[split.labels[i]], 1e-300)) end
    return { probabilities = probabilities, predicted = metric.argmax(probabilities), losses = losses }

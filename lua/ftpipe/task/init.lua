@@ -10,23 +10,26 @@
 --   count(path, params) -> integer?               rows of a file, for `plan`
 --   units(rows) -> { { key, units } }             for ft.split: strata, and in each the lists of rows that stay together
 --   encode(splits, with, params) -> data          for ft.tokenize
+--   adopt(model, labels, place)?                  a tuned model's labels for data with these: raises what does not suit
+--   suited(model, data)?                          the data with the labels of such a model
 --   loss(logits, batch, smoothing) -> variable    one value for each example, its sum where it has weights
 --   predict(model, split, features) -> predictions, which measure.score reads
 --   measure                                       see ftpipe.evaluation
+--   begin(model, data, params)?                   before training, with the step's parameters
 --   finish(model, data, features)?                after training: settle model.settings, for instance on the validation split
 --   save(dir, data, split, predictions)           the predictions of a run
 --   reading(data) -> table                        what ftpipe.json holds, so that `predict` reads as training did
 -- data is { train, valid, test, task, labels, max_length, facts, leaked, rows }; a split is { name, n (examples), tokens,
 -- gold (one element for each row), keys (texts that tell rows apart), full (tokens of each row), file } and either
 -- labels (ids from 1), token_labels (an i32 tensor with a label for every token, -100 for none) or targets ({ width, flat }
--- numbers from 0), or values (numbers). Where losses are not divided by rows, split.weights says what each example counts
--- instead (its words).
+-- numbers from 0), or values (numbers); parts, where rows are several examples of `tokens`, lists those of each row. Where losses
+-- are not divided by rows, split.weights says what each example counts instead (its words).
 
 local sys = require "ftpipe.core.sys"
 
 local tasks = {}
 
-tasks.names = { "classification", "question_answering", "named_entities", "regression" }
+tasks.names = { "classification", "question_answering", "named_entities", "regression", "multi_label" }
 
 --- A task by name.
 ---@param name string

@@ -64,22 +64,22 @@ local function where(rows, i)
    return rows.lines[i] and ("%s:%d"):format(rows.file, rows.lines[i]) or ("%s: row %d"):format(rows.file, i)
 end
 
--- What tagging.gold wants: words and label numbers of each row's entities.
+-- What tagging.gold wants of each row's entities.
 local function marks_of(rows, labels)
-   local number, marks = {}, {}
-   for i, label in ipairs(labels) do number[label] = i end
+   local marker, outside = tags.marker(labels)
+   local marks = {}
    for i, list in ipairs(rows.entities) do
-      marks[i] = {}
+      local n = tagging.count(rows.words[i])
+      marks[i] = outside ~= 1 and n > 0 and { 1, n, outside, outside } or {}
       for _, e in ipairs(list) do
-         local begin = number["B-" .. e[3]]
-         if not begin then
+         local own = marker(e[1], e[2], e[3])
+         if not own then
             local types = select(2, tags.rules(labels))
             local near = sys.nearest(e[3], types)
             failure.raise("data", ("%s: no training row has an entity of type '%s'%s"):format(where(rows, i), e[3],
                near and ("; did you mean '%s'?"):format(near) or "; there: " .. table.concat(types, ", ")))
          end
-         local at = #marks[i]
-         marks[i][at + 1], marks[i][at + 2], marks[i][at + 3], marks[i][at + 4] = e[1], e[2], begin, number["I-" .. e[3]]
+         table.move(own, 1, #own, #marks[i] + 1, marks[i])
       end
    end
    return marks
@@ -91,13 +91,18 @@ local function gold_of(rows)
    return gold
 end
 
+-- Give a split the tags of these labels.
+local function label(split, labels)
+   split.word_labels = tagging.gold(split.places.first, marks_of(split.rows, labels))
+   split.token_labels = tagging.token_labels(split.tokens, split.places, split.word_labels)
+   return split
+end
+
 local function encode(name, rows, with, params, labels)
    local split = tagger.windows(with.tokenizer, rows, params.max_length, tagger.stride(params.max_length, params.stride))
    split.name, split.file, split.gold, split.keys = name, rows.file, gold_of(rows), rows.texts
-   split.word_labels = tagging.gold(split.places.first, marks_of(rows, labels))
-   split.token_labels = tagging.token_labels(split.tokens, split.places, split.word_labels)
    split.weights = tagging.words_of(split.tokens, split.places)
-   return split
+   return label(split, labels)
 end
 
 local function note(split)
@@ -116,6 +121,41 @@ function task.encode(splits, with, params)
       if splits[name] then
          out[name] = encode(name, splits[name], with, params, out.labels)
          out.notes[#out.notes + 1] = note(out[name])
+      end
+   end
+   return out
+end
+
+--- A model that was tuned before keeps its own tags (BIOES, IO and others); every type of the data must be among them.
+---@param m ftpipe.model
+---@param labels string[] of the data
+---@param place string where the model is
+function task.adopt(m, labels, place)
+   local marker, outside = tags.marker(m.options.labels)
+   local types = select(2, tags.rules(m.options.labels))
+   if not outside then
+      failure.raise("data", ("%s has no tag O among its labels: %s"):format(place, table.concat(m.options.labels, ", ")))
+   end
+   for _, kind in ipairs((select(2, tags.rules(labels)))) do
+      if not marker(1, 1, kind) then
+         local near = sys.nearest(kind, types)
+         failure.raise("data", ("%s finds %s, the data have '%s' too%s"):format(place, table.concat(types, ", "), kind,
+            near and ("; did you mean '%s'?"):format(near) or ""), "map renames types, and drops those that it does not name")
+      end
+   end
+end
+
+--- The data with the tags of a model, where its scheme is another one.
+function task.suited(m, set)
+   if table.concat(m.options.labels, "\n") == table.concat(set.labels, "\n") then return set end
+   local out = {}
+   for k, v in pairs(set) do out[k] = v end
+   out.labels = m.options.labels
+   for _, name in ipairs { "train", "valid", "test" } do
+      if set[name] then
+         out[name] = {}
+         for k, v in pairs(set[name]) do out[name][k] = v end
+         label(out[name], out.labels)
       end
    end
    return out

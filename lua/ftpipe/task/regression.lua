@@ -7,6 +7,7 @@ local labelled = require "ftpipe.reading.labelled"
 local metric = require "ftpipe.metric.regression"
 local scoring = require "ftpipe.scoring"
 local stats = require "ftpipe.stats"
+local texts = require "ftpipe.texts"
 local nn = require "ftpipe.nn"
 
 local task = { name = "regression", head = "classification", metric = "pearson", metrics = { "pearson", "spearman" },
@@ -25,7 +26,15 @@ end
 --- What is wrong with a label, or nil.
 function task.label_problem(label) return (select(2, number(label))) end
 
-function task.read(path, params, bad) return labelled.read(path, params, bad, task.label_problem) end
+function task.read(path, params, bad)
+   return labelled.read(path, params, bad, function(cells, map)
+      if cells[1] and cells[1] ~= "" then
+         local problem = task.label_problem(cells[1])
+         if problem then return nil, problem end
+      end
+      return labelled.plain(cells, map)
+   end)
+end
 
 task.count = labelled.count
 
@@ -38,26 +47,24 @@ end
 
 -- ==== Tokens ====
 
-local function encode(name, rows, with, max_length)
-   local tokens, full = with.tokenizer:encode_all(rows.texts, rows.pairs, { max_length = max_length })
-   if not tokens then failure.raise("data", ("%s: %s"):format(rows.file, full)) end
-   local values, cut = {}, 0
+local function encode(name, rows, with, params)
+   local split, values = texts.encode(name, rows, with, params), {}
    for i, label in ipairs(rows.labels) do values[i] = tonumber(label) + 0.0 end
-   for _, n in ipairs(full) do if n > max_length then cut = cut + 1 end end
-   return { name = name, n = #values, tokens = tokens, values = values, gold = values, texts = rows.texts, pairs = rows.pairs,
-      keys = labelled.keys(rows), lines = rows.lines, file = rows.file, full = full, truncated = cut / #values }
+   split.values, split.gold = values, values
+   return split
 end
 
 function task.encode(splits, with, params)
    local out = { labels = { "score" } }
    for _, name in ipairs { "train", "valid", "test" } do
-      if splits[name] then out[name] = encode(name, splits[name], with, params.max_length) end
+      if splits[name] then out[name] = encode(name, splits[name], with, params) end
    end
    return out
 end
 
 function task.reading(tokens)
-   return { text = tokens.rows.text, pair = tokens.rows.pair, label = tokens.rows.label, joiner = "\n" }
+   return { text = tokens.rows.text, pair = tokens.rows.pair, label = tokens.rows.label, joiner = "\n", long = tokens.long,
+      stride = tokens.stride }
 end
 
 -- ==== Training and scores ====
@@ -69,7 +76,7 @@ function task.loss(logits, batch)
 end
 
 --- { values } of a split.
-function task.predict(model, split, features) return { values = scoring.values(model, split.tokens, features) } end
+function task.predict(model, split, features) return { values = scoring.values(model, split.tokens, features, split.parts) } end
 
 local measure = { metric = "pearson", metric_names = { pearson = "Pearson correlation", spearman = "Spearman correlation" },
    columns = { "pearson", "spearman" }, baseline_name = "training mean", baseline_phrase = "always answering the training mean",
