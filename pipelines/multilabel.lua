@@ -22,7 +22,7 @@ local p = ft.params {
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for these labels" },
    thresholds   = { default = "half", choices = { "half", "one", "each" },
                     help = "when a label is said: from one half, or tuned, one for all or each" },
-   label_smoothing = { type = "number", default = 0, min = 0, max = 0.9, help = "draws the labels that are learnt towards one half" },
+   label_smoothing = { type = "number", default = 0, min = 0, max = 0.9, help = "draws the labels towards one half" },
    pool         = { default = "auto", choices = { "auto", "pooler", "cls", "mean" },
                     help = "what the head reads; auto: the encoder's pooler, the mean where it has none" },
    max_length   = { type = "integer", default = "auto", min = 3, help = "tokens of a row, or of a window" },
