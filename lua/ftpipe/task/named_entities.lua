@@ -147,7 +147,7 @@ end
 
 --- The data with the tags of a model, where its scheme is another one.
 function task.suited(m, set)
-   if table.concat(m.options.labels, "\n") == table.concat(set.labels, "\n") then return set end
+   if not set.labels or table.concat(m.options.labels, "\n") == table.concat(set.labels, "\n") then return set end
    local out = {}
    for k, v in pairs(set) do out[k] = v end
    out.labels = m.options.labels
