@@ -1,7 +1,7 @@
 --- Errors meant for the user: a table with kind, message and, where there is one, what to do next.
 --
 -- kind: "usage" (option, parameter or pipeline file is wrong), "data" (an input file is), "numeric" (NaN or infinite),
--- "system" (disk, memory), "lock" (another process has it), "access" (a pipeline wants
+-- "system" (disk, memory), "lock" (another process has it), "network", "access" (a pipeline wants
 -- to read where it may not), "interrupted".
 
 local failure = {}

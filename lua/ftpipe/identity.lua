@@ -9,6 +9,7 @@ local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local failure = require "ftpipe.failure"
 local heads = require "ftpipe.head"
+local source = require "ftpipe.source"
 local reading = require "ftpipe.reading.files"
 local environment = require "ftpipe.sandbox.environment"
 local tokens_of = require "ftpipe.tokens_of"
@@ -195,6 +196,27 @@ local function unnamed(params, files)
    return #out > 0 and out or nil
 end
 
+-- Parameters with web addresses, names on a hub and members of archives as paths: what they hold counts, not what they are
+-- called.
+local function resolve(step)
+   local out, foreign = setmetatable({}, { __index = step.params }), {}
+   if not step.unit.files then return step.params, foreign end
+   for k, v in pairs(step.params) do out[k] = v end
+   if step.unit.outside then
+      for k, v in pairs(step.unit.outside(step.params)) do out[k], foreign[k] = v or nil, true end
+      return out, foreign
+   end
+   for _, name in ipairs(step.unit.sources or { "from" }) do
+      local value, paths = step.params[name], {}
+      for i, text in ipairs(type(value) == "table" and value or { value }) do
+         foreign[name] = foreign[name] or source.is_foreign(text)
+         paths[i] = type(text) == "string" and source.is_foreign(text) and source.path(text, source.hub_type(step)) or text
+      end
+      if foreign[name] then out[name] = type(value) == "table" and json.array(paths) or paths[1] end
+   end
+   return out, foreign
+end
+
 -- ==== Steps ====
 
 --- Canonical data of a step without its inputs, and without parameters of which no bit of the result depends (same_bits).
@@ -203,14 +225,16 @@ end
 ---@param digest_of fun(path: string): string|nil
 function identity.of(step, plan, digest_of)
    local unit, files, params = step.unit, {}, {}
+   local resolved, foreign = resolve(step)
    for i, path in ipairs(unit.files and unit.files(step.params) or {}) do files[i] = { path = path, digest = digest_of(path) } end
    for name, value in pairs(step.params) do
       local ok, described = pcall(identity.value, value, name)
       if not ok then failure.raise("usage", ("%s: step '%s': %s"):format(step.where, step.id, described)) end
+      if foreign[name] then described = resolved[name] end
       local spec = unit.params and unit.params[name]
       if not (spec and spec.same_bits) then params[name] = with_files(described, files) end
    end
-   return { kind = step.kind, version = step.version, params = params, files = unnamed(step.params, files),
+   return { kind = step.kind, version = step.version, params = params, files = unnamed(resolved, files),
       seed = not unit.seedless and plan.seed or nil }
 end
 

@@ -7,6 +7,7 @@
 local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
+local source = require "ftpipe.source"
 
 local unlabelled = {}
 
@@ -32,7 +33,7 @@ function unlabelled.files(paths)
          if not name:find "^%." then add((path:gsub("/$", "")) .. "/" .. name) end
       end
    end
-   for _, path in ipairs(paths) do add(path) end
+   for _, path in ipairs(paths) do add(source.path(path)) end
    if #out == 0 then failure.raise("usage", ("there are no files in %s"):format(table.concat(paths, ", "))) end
    return out
 end

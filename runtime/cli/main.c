@@ -2,7 +2,8 @@
  *
  * Only --lua DIR is read here, because it is needed before Lua exists; it comes before the command. What only C
  * knows about the program travels to Lua as the first argument, lines "name=value".
- * Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 3 locked or a refused access, 130 interrupted.
+ * Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 3 locked or a refused access, 4 network,
+ * 130 interrupted.
  */
 #include <errno.h>
 #include <signal.h>

@@ -44,23 +44,15 @@ static void *allocate(void *ud, void *p, size_t old, size_t size)
 
 /* clang-format off: one a line */
 static const luaL_Reg c_modules[] = {
-    { "ftpipe.core.tensor", ft_open_tensor },
-    { "ftpipe.core.graph", ft_open_graph },
-    { "ftpipe.core.param", ft_open_param },
-    { "ftpipe.core.store", ft_open_store },
-    { "ftpipe.core.text", ft_open_text },
-    { "ftpipe.core.data", ft_open_data },
-    { "ftpipe.core.json", ft_open_json },
-    { "ftpipe.core.fs", ft_open_fs },
-    { "ftpipe.core.sys", ft_open_sys },
-    { "ftpipe.core.vocab", ft_open_vocab },
-    { "ftpipe.core.pack", ft_open_pack },
-    { "ftpipe.core.process", ft_open_process },
-    { "ftpipe.core.corpus", ft_open_corpus },
-    { "ftpipe.core.windows", ft_open_windows },
-    { "ftpipe.core.tagging", ft_open_tagging },
-    { "ftpipe.core.confine", ft_open_confine },
-    { NULL, NULL },
+    { "ftpipe.core.tensor", ft_open_tensor },   { "ftpipe.core.graph", ft_open_graph },
+    { "ftpipe.core.param", ft_open_param },     { "ftpipe.core.store", ft_open_store },
+    { "ftpipe.core.text", ft_open_text },       { "ftpipe.core.data", ft_open_data },
+    { "ftpipe.core.net", ft_open_net },         { "ftpipe.core.json", ft_open_json },
+    { "ftpipe.core.fs", ft_open_fs },           { "ftpipe.core.sys", ft_open_sys },
+    { "ftpipe.core.vocab", ft_open_vocab },     { "ftpipe.core.pack", ft_open_pack },
+    { "ftpipe.core.process", ft_open_process }, { "ftpipe.core.corpus", ft_open_corpus },
+    { "ftpipe.core.windows", ft_open_windows }, { "ftpipe.core.tagging", ft_open_tagging },
+    { "ftpipe.core.confine", ft_open_confine }, { NULL, NULL },
 };
 /* clang-format on */
 

@@ -19,6 +19,7 @@ int ft_open_windows(lua_State *L);
 int ft_open_tagging(lua_State *L);
 int ft_open_pack(lua_State *L);
 int ft_open_process(lua_State *L);
+int ft_open_net(lua_State *L);
 int ft_open_confine(lua_State *L);
 
 #endif

@@ -17,19 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "exchange.h"
 #include "tls.h"
 
 enum { LIFE = 240 }; /* seconds, at most */
-
-typedef struct exchange {
-    const server *server;
-    int fd, other; /* other: came in at 127.0.0.2 */
-    void *tls;
-    char head[8192], path[1024], behaviour[32], etag[80];
-    int head_only, turn; /* turn: how often this path was asked for before */
-    int64_t size, from;  /* from: first byte asked for, -1: all */
-    char if_range[128];
-} exchange;
 
 /* ==== Bodies ==== */
 
@@ -98,7 +89,7 @@ size_t server_gzip_zeros(unsigned char *out, size_t room, int64_t size)
     bits b = { out, sizeof head, 0, 0 };
     int64_t left = size;
 
-    if (room < (size_t)size / 158 + 64) abort();
+    if (room < (size_t)size / 158 + 400) abort();
     memcpy(out, head, sizeof head);
     put(&b, 1, 1); /* the last block */
     put(&b, 1, 2); /* fixed codes */
@@ -125,9 +116,9 @@ static int send_all(exchange *x, const void *bytes, size_t n)
     return 0;
 }
 
-static int send_text(exchange *x, const char *text) { return send_all(x, text, strlen(text)); }
+int exchange_text(exchange *x, const char *text) { return send_all(x, text, strlen(text)); }
 
-static int send_body(exchange *x, const void *bytes, size_t n)
+int exchange_body(exchange *x, const void *bytes, size_t n)
 {
     atomic_fetch_add(&x->server->counts->sent, (long)n);
     return x->head_only ? 0 : send_all(x, bytes, n);
@@ -141,7 +132,7 @@ static int send_bytes(exchange *x, int64_t first, int64_t last, unsigned salt, i
         size_t n = 0;
         for (; n < sizeof piece && first < last; n++, first++)
             piece[n] = server_byte(first, salt) ^ (first == flip ? 1 : 0);
-        if (send_body(x, piece, n)) return -1;
+        if (exchange_body(x, piece, n)) return -1;
     }
     return 0;
 }
@@ -153,7 +144,7 @@ static void send_head(exchange *x, int status, int64_t length, const char *more)
     if (length >= 0) n += snprintf(text + n, sizeof text - (size_t)n, "Content-Length: %lld\r\n", (long long)length);
     if (x->etag[0]) n += snprintf(text + n, sizeof text - (size_t)n, "ETag: \"%s\"\r\n", x->etag);
     snprintf(text + n, sizeof text - (size_t)n, "%s\r\n", more);
-    send_text(x, text);
+    exchange_text(x, text);
 }
 
 static void wait_ms(long ms)
@@ -277,7 +268,7 @@ static void bomb(exchange *x)
     unsigned char *zip = malloc(SERVER_ENDLESS / 100);
     const size_t n = server_gzip_zeros(zip, SERVER_ENDLESS / 100, SERVER_ENDLESS);
     send_head(x, 200, (int64_t)n, "Content-Encoding: gzip\r\n");
-    send_body(x, zip, n);
+    exchange_body(x, zip, n);
     free(zip);
 }
 
@@ -400,6 +391,7 @@ static void read_request(exchange *x)
 
 static void serve(exchange *x)
 {
+    if (x->server->folder && hub_serve(x)) return;
     for (size_t i = 0; i < sizeof behaviours / sizeof *behaviours; i++)
         if (!strcmp(x->behaviour, behaviours[i].name)) {
             behaviours[i].act(x);

@@ -36,7 +36,7 @@ void server_stop(server *s);
 unsigned char server_byte(int64_t i, unsigned salt);
 void server_digest(int64_t size, unsigned salt, char hex[FT_SHA256_HEX]);
 
-/* A gzip stream of `size` zeros; gives its length. room >= size / 158 + 64. */
+/* A gzip stream of `size` zeros; gives its length. room >= size / 158 + 400. */
 size_t server_gzip_zeros(unsigned char *out, size_t room, int64_t size);
 
 #endif

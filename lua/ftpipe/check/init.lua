@@ -49,7 +49,7 @@ local function tokens_for(plan, read)
             for _, input in ipairs(plan_of.inputs_of(plan.by_id[id])) do look(input) end
          end
          look(step.inputs.rows)
-         local tokenizer = found and text.load(sources.path(from.params.from))
+         local tokenizer = found and text.load(sources.path(from.params.from, "models"))
          local most = step.params.max_length
          if most == "auto" then most = step.unit.resolve(step.params, plan, step).max_length end
          if tokenizer and most then return { tokenizer = tokenizer, most = most, long = step.params.long } end

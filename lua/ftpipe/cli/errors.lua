@@ -9,7 +9,7 @@ local failure = require "ftpipe.failure"
 
 local errors = {}
 
-local codes = { usage = 2, data = 2, lock = 3, access = 3, interrupted = 130 }      -- everything else: 1
+local codes = { usage = 2, data = 2, lock = 3, access = 3, network = 4, interrupted = 130 }      -- everything else: 1
 local sources = { "^lua/ftpipe/[%w_/]+%.lua:%d+: ", "%f[%w]lua/ftpipe/[%w_/]+%.lua:%d+: " }
 
 --- Also take files below DIR (--lua) for the program's own.

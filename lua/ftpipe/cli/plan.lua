@@ -32,8 +32,12 @@ plan.choosing = {
    { name = "out", arg = "DIR", help = "where results go", default = "runs/NAME/1, 2, ..." },
 }
 
+plan.network = {
+   { name = "offline", help = "ask nothing of the network; what is not here is an error" },
+}
+
 plan.options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
-   plan.choosing[1], plan.choosing[2], plan.choosing[3],
+   plan.choosing[1], plan.choosing[2], plan.choosing[3], plan.network[1],
    { name = "json", help = "the plan as canonical JSON" },
 }
 
@@ -50,10 +54,12 @@ end
 
 --- Evaluate a file in a process that holds nothing, and see that the plan reads only what it may.
 ---@param file string
----@param opts table of the command: set, seed, limit, allow
+---@param opts table of the command: set, seed, limit, allow; fetch: options of ftpipe.fetching where what is not here shall be
+-- fetched first
 ---@param only_shape boolean? nothing will be read
 function plan.evaluate_file(file, opts, only_shape)
    local evaluated = require("ftpipe.sandbox.child").evaluate(file, { set = opts.set or {}, seed = opts.seed, limit = opts.limit })
+   if opts.fetch then opts.fetch.wanted = require("ftpipe.fetching").ensure(evaluated, opts.fetch) end
    if not only_shape then require("ftpipe.sandbox.access").check(evaluated, file, opts) end
    return evaluated
 end
@@ -90,9 +96,18 @@ function plan.text(evaluated, opts)
       or ("%d of %d steps run"):format(count, #rows))
 end
 
+-- What comes from elsewhere, with size and licence where they are stated.
+local function elsewhere(evaluated, opts)
+   local fetching = require "ftpipe.fetching"
+   local wanted = fetching.wanted(evaluated)
+   if #wanted == 0 then return "" end
+   fetching.ask_sizes(wanted, { offline = opts.offline })
+   return "\nfrom elsewhere:\n" .. table.concat(require("ftpipe.cli.fetch").lines(wanted), "\n") .. "\n"
+end
+
 function plan.run(opts, positional)
    local evaluated = plan.evaluate("plan", opts, positional)
-   sys.out(opts.json and evaluated:json() or plan.text(evaluated, opts))
+   sys.out(opts.json and evaluated:json() or plan.text(evaluated, opts) .. elsewhere(evaluated, opts))
 end
 
 return plan

@@ -15,7 +15,7 @@ typed again. The report goes to standard output, progress to standard error; wit
 only the directory's path is printed.]],
    options = machine.with {
       plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
-      plan.choosing[1], plan.choosing[2], plan.choosing[3],
+      plan.choosing[1], plan.choosing[2], plan.choosing[3], plan.network[1],
       { name = "jobs", arg = "N", type = "integer", min = 1, max = 256, default = "1",
          help = "steps side by side, each in a process of its own; they share the processors" },
       { name = "worker", arg = "STEP", hidden = true, help = "compute this one step for the run in --out" },
@@ -76,8 +76,16 @@ local function work(evaluated, opts, file)
       checkpoint = opts.checkpoint, foreign = foreign(evaluated, opts, file) })
 end
 
+-- Evaluate the file, and fetch first what it names and is not here.
+local function evaluate(opts, positional)
+   if opts.dry_run or opts.worker then return plan.evaluate("run", opts, positional) end
+   local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
+   opts.fetch = { offline = opts.offline, progress = progress }
+   return (plan.evaluate("run", opts, positional))
+end
+
 function run.run(opts, positional)
-   local evaluated = plan.evaluate("run", opts, positional)
+   local evaluated = evaluate(opts, positional)
    if opts.dry_run then
       sys.out(plan.text(evaluated, opts))
       return

@@ -25,7 +25,11 @@ local access = {}
 ---@return ftpipe.grants
 function access.grants(file, opts)
    local given = {}
-   local function add(path) if path ~= "" then given[#given + 1] = (path:gsub("(.)/+$", "%1")) end end
+   local function add(text)
+      local path = source.base(text)      -- of a member: its archive
+      if path:find "^file:/" then path = source.path(path) end
+      if path ~= "" then given[#given + 1] = (path:gsub("(.)/+$", "%1")) end
+   end
    for _, path in ipairs(opts.allow or {}) do add(path) end
    for _, s in ipairs(opts.set or {}) do
       add(s.value)
@@ -95,8 +99,10 @@ local function sources_of(step)
       for _, text in ipairs(type(value) == "table" and value or { value }) do
          if type(text) == "string" and is_plain(text) then
             plain[#plain + 1] = text:match "^(.-)!/" or text
-         elseif type(text) == "string" then      -- ftpipe chose where that lies
-            local ok, path = pcall(source.path, text)
+         elseif type(text) == "string" and text:find "^file:" then
+            plain[#plain + 1] = source.path((source.base(text)))
+         elseif type(text) == "string" then      -- ftpipe chose where that lies: what comes with it, and what was fetched
+            local ok, path = pcall(source.path, text, source.hub_type(step))
             if ok then trusted[#trusted + 1] = path end
          end
       end

@@ -63,7 +63,7 @@ function step.has_foreign_code(plan)
    if plan.has_code then return true end
    for _, s in ipairs(plan.steps) do
       local from = s.kind == "pretrained" and s.params.from
-      if type(from) == "string" and carries_head(source.path(from)) then return true end
+      if type(from) == "string" and carries_head(source.path(from, "models")) then return true end
    end
    return false
 end

@@ -9,10 +9,10 @@ local source = require "ftpipe.source"
 
 local step = { kind = "pretrained", version = 1, exact = true, seedless = true, stored = false, inputs = {} }
 
-step.params = { from = { type = "string", required = true, help = "directory" } }
+step.params = { from = { type = "string", required = true, help = "directory, hf:OWNER/NAME[@REVISION], or an archive with one" } }
 
 function step.files(params)
-   local out, from = {}, source.path(params.from)
+   local out, from = {}, source.path(params.from, "models")
    local function is_there(name) return fs.stat(from .. "/" .. name) ~= nil end
    for _, name in ipairs { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
       "vocab.json", "merges.txt", "model.safetensors", "model.safetensors.index.json" } do
@@ -26,12 +26,12 @@ function step.files(params)
    return out
 end
 
-function step.run(_, _, params) return model.open(source.path(params.from)) end
+function step.run(_, _, params) return model.open(source.path(params.from, "models")) end
 
 local sizes = setmetatable({}, { __mode = "k" })      -- by parameters: many steps may ask for the same encoder
 
 local function measure(params)
-   local text = fs.read(source.path(params.from) .. "/config.json")
+   local text = fs.read(source.path(params.from, "models") .. "/config.json")
    local config = text and json.decode(text)
    if type(config) ~= "table" then return nil end
    local ok, d = pcall(function() return arch.find(config.model_type).dimensions(config) end)

@@ -9,7 +9,8 @@ local files = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "read", version = 1, exact = true, seedless = true, inputs = {},
+local step = { kind = "read", version = 1, exact = true, seedless = true,
+   inputs = { from = "optional", train = "optional", valid = "optional", test = "optional" },
    sources = { "from", "train", "valid", "test" } }
 
 step.params = {
@@ -41,9 +42,12 @@ step.params = {
 local splits = { "train", "valid", "test" }
 
 -- Paths by key: { from } or { train, valid, test }.
-local function places(params)
+local function places(params, inputs)
    local out = {}
-   for _, key in ipairs { "from", "train", "valid", "test" } do out[key] = params[key] and source.path(params[key]) end
+   for _, key in ipairs { "from", "train", "valid", "test" } do
+      local given = inputs and inputs[key] and inputs[key].path or params[key]
+      out[key] = given and source.path(given)
+   end
    return out.from and not out.train and source.splits(out.from) or out
 end
 
@@ -76,7 +80,8 @@ function step.leave(out, artifact)
    return true
 end
 
-local function check(params)
+local function check(params, inputs)
+   params = setmetatable({ from = inputs.from, train = inputs.train }, { __index = params })
    if not params.from and not params.train then
       failure.raise("usage", "no data: give one file (data=FILE), or train=FILE and test=FILE")
    end
@@ -89,8 +94,8 @@ local function check(params)
    end
 end
 
-function step.run(ctx, _, params)
-   check(params)
+function step.run(ctx, inputs, params)
+   check(params, inputs)
    local task = tasks.find(params.task)
    local rejected, reject = quarantine()
    local function read(path)
@@ -105,7 +110,7 @@ function step.run(ctx, _, params)
    end
    local out = { task = task.name, splits = {}, rejected_rows = rejected, text = params.text, pair = params.pair,
       label = params.label, map = params.map }
-   local at = places(params)
+   local at = places(params, inputs)
    if at.from then
       out.splits.all = read(at.from)
    else

@@ -1,0 +1,45 @@
+--- ftpipe fetch: get everything that a pipeline file needs from elsewhere, for a run without a network later.
+
+local sys = require "ftpipe.core.sys"
+local plan = require "ftpipe.cli.plan"
+
+local fetch = {
+   summary = "Get the data and models that a pipeline file needs from elsewhere",
+   usage = "fetch FILE [--set NAME=VALUE]... [--update] [--rate BYTES]",
+   details = [[
+Web addresses and models or data sets of a hub that are not here yet are fetched, verified and kept;
+`ftpipe run` does the same by itself. An interrupted fetch goes on when the same command is typed again.]],
+   options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4], plan.network[1],
+      { name = "update", help = "fetch anew what may have changed: addresses without sha256, revisions of a hub" },
+      { name = "rate", arg = "BYTES", type = "size", help = "most bytes a second (200K, 5M)" },
+   },
+}
+
+--- A line for each thing that a plan names and that comes from elsewhere.
+---@param wanted table[] from ftpipe.fetching
+function fetch.lines(wanted)
+   local hub = require "ftpipe.hub"
+   local out = {}
+   for i, spec in ipairs(wanted) do
+      local parts = { spec.path and "here" or spec.problem and "not here: " .. spec.problem or "to be fetched" }
+      if spec.size then parts[#parts + 1] = ("%.1f MB"):format(spec.size / 1e6) end
+      local licence = spec.licence or require("ftpipe.fetching").licence(spec)
+      if licence then parts[#parts + 1] = "licence " .. licence end
+      local commit = spec.hub and spec.path and hub.commit(spec.hub)
+      if commit then parts[#parts + 1] = "commit " .. commit:sub(1, 12) end
+      out[i] = ("  %s: %s"):format(spec.text, table.concat(parts, ", "))
+   end
+   return out
+end
+
+function fetch.run(opts, positional)
+   local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
+   opts.fetch = { offline = opts.offline, update = opts.update, rate = opts.rate, progress = progress }
+   plan.evaluate("fetch", opts, positional)
+   progress:finish()
+   local lines = fetch.lines(opts.fetch.wanted)
+   if opts.quiet then return end
+   sys.out(#lines == 0 and "nothing comes from elsewhere\n" or table.concat(lines, "\n") .. "\n")
+end
+
+return fetch

@@ -1,0 +1,191 @@
+--- Models and data sets of a hub: "hf:OWNER/NAME[@REVISION][/PATH]", with the variables and the cache of the Python client.
+--
+-- HUB/models--OWNER--NAME/ holds blobs/<etag>, snapshots/<commit>/<file> (links to blobs) and refs/<revision>. What is there
+-- is used where it is; a revision means what it meant when it was fetched, until it is fetched again.
+
+local net = require "ftpipe.core.net"
+local fs = require "ftpipe.core.fs"
+local sys = require "ftpipe.core.sys"
+local failure = require "ftpipe.failure"
+
+local hub = {}
+
+local function variable(name)
+   local value = sys.getenv(name)
+   return value and value ~= "" and value or nil
+end
+
+local function home() return variable "HF_HOME"
+   or (variable "XDG_CACHE_HOME" or (variable "HOME" or ".") .. "/.cache") .. "/huggingface" end
+
+--- The folder of the cache.
+function hub.directory() return variable "HF_HUB_CACHE" or variable "HUGGINGFACE_HUB_CACHE" or home() .. "/hub" end
+
+--- Where to ask.
+function hub.endpoint() return (variable "HF_ENDPOINT" or "https://huggingface.co"):gsub("/+$", "") .. "" end
+
+--- Whether the hub may not be asked.
+function hub.offline()
+   local value = (variable "HF_HUB_OFFLINE" or ""):upper()
+   return value == "1" or value == "ON" or value == "YES" or value == "TRUE"
+end
+
+--- The token, or nil; never shown and sent to the endpoint's host alone.
+function hub.token()
+   local own = variable "HF_TOKEN" or variable "HUGGING_FACE_HUB_TOKEN"
+   local text = own or fs.read(variable "HF_TOKEN_PATH" or home() .. "/token", 4096)
+   text = text and text:match "^%s*(%S+)%s*$"
+   return text
+end
+
+--- { type, id, revision, path, text } of a name; nil where the text is none.
+---@param text string
+---@param type string? "models" or "datasets", where the name does not say
+function hub.parse(text, type)
+   local rest = text:match "^hf:(.*)$"
+   if not rest then return nil end
+   local said = rest:match "^(datasets)/" or rest:match "^(models)/"
+   if said then rest = rest:sub(#said + 2) end
+   local id, tail = rest:match "^([%w%-_.]+/[%w%-_.]+)(.*)$"
+   local revision, path
+   if id then
+      revision = tail:match "^@([%w%-_.]+)"
+      path = (revision and tail:sub(#revision + 2) or tail):match "^/(.+)$"
+      if not path and #tail > (revision and #revision + 1 or 0) and tail ~= "/" then id = nil end
+   end
+   if not id or id:find("..", 1, true) or (path and ("/" .. path .. "/"):find("/../", 1, true)) then
+      failure.raise("usage", ("%s: a name on the hub is hf:OWNER/NAME, hf:OWNER/NAME@REVISION or hf:OWNER/NAME/PATH"):format(text))
+   end
+   return { type = said or type or "models", id = id, revision = revision or "main", path = path, text = text }
+end
+
+--- The folder of a repository in the cache.
+function hub.repository(spec) return ("%s/%s--%s"):format(hub.directory(), spec.type, (spec.id:gsub("/", "--"))) end
+
+--- The commit that a revision stands for here, or nil.
+function hub.commit(spec)
+   if #spec.revision == 40 and spec.revision:find "^%x+$" then return spec.revision end
+   local text = fs.read(("%s/refs/%s"):format(hub.repository(spec), spec.revision), 256)
+   return text and text:match "^%s*(%x+)%s*$"
+end
+
+-- ==== Which files are needed ====
+
+local beside = { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json",
+   "merges.txt", "sentencepiece.bpe.model", "spiece.model", "added_tokens.json", "ftpipe.json" }
+local splits = { train = true, valid = true, validation = true, dev = true, test = true }
+local tables = { csv = true, tsv = true, jsonl = true, json = true, txt = true, conll = true }
+
+local function set_of(names)
+   local out = {}
+   for _, name in ipairs(names) do out[name] = true end
+   return out
+end
+
+-- Weights: whole, in parts by the index, or as PyTorch pickles them.
+local function weights_of(names, there)
+   if there["model.safetensors"] then return { "model.safetensors" } end
+   local out = {}
+   if there["model.safetensors.index.json"] then
+      out[1] = "model.safetensors.index.json"
+      for _, name in ipairs(names) do if name:find "^model%-%d+%-of%-%d+%.safetensors$" then out[#out + 1] = name end end
+   elseif there["pytorch_model.bin"] then
+      out[1] = "pytorch_model.bin"
+   end
+   return out
+end
+
+--- The files that are needed of those that there are.
+---@param spec table from hub.parse
+---@param names string[]
+---@return string[]
+function hub.needed(spec, names)
+   local there, out = set_of(names), {}
+   if spec.path then
+      if there[spec.path] then return { spec.path } end
+      for _, name in ipairs(names) do if name:sub(1, #spec.path + 1) == spec.path .. "/" then out[#out + 1] = name end end
+      return out
+   end
+   if spec.type == "models" then
+      for _, name in ipairs(beside) do if there[name] then out[#out + 1] = name end end
+      local weights = weights_of(names, there)
+      if not there["config.json"] or #weights == 0 then return {} end
+      return table.move(weights, 1, #weights, #out + 1, out)
+   end
+   for _, name in ipairs(names) do
+      local split, ending = name:match "^([%w_%-]+)%.(%w+)$"
+      if split and splits[split] and tables[ending] then out[#out + 1] = name end
+   end
+   return out
+end
+
+local function names_below(dir, prefix, out)
+   for _, name in ipairs(fs.list(dir) or {}) do
+      if fs.stat(dir .. "/" .. name) == "directory" then names_below(dir .. "/" .. name, prefix .. name .. "/", out)
+      else out[#out + 1] = prefix .. name end
+   end
+   return out
+end
+
+--- The file or folder of a name as far as the cache has all of it, or nil.
+---@param spec table from hub.parse
+function hub.find(spec)
+   local commit = hub.commit(spec)
+   local dir = commit and ("%s/snapshots/%s"):format(hub.repository(spec), commit)
+   if not dir or fs.stat(dir) ~= "directory" then return nil end
+   if spec.path then return fs.stat(dir .. "/" .. spec.path) and dir .. "/" .. spec.path or nil end
+   local names = names_below(dir, "", {})
+   local needed = hub.needed(spec, names)
+   if #needed == 0 then return nil end
+   for _, name in ipairs(needed) do      -- a link may outlive its blob
+      if not fs.stat(dir .. "/" .. name) then return nil end
+   end
+   local parts = 0
+   for _, name in ipairs(needed) do parts = math.max(parts, math.tointeger(tonumber(name:match "%-of%-(%d+)%.")) or 0) end
+   local have = 0
+   for _, name in ipairs(needed) do have = have + (name:find "%-of%-%d+%." and 1 or 0) end
+   return have >= parts and dir or nil
+end
+
+-- ==== Addresses ====
+
+--- The address of what a repository holds at a revision.
+function hub.listing_url(spec) return ("%s/api/%s/%s/revision/%s"):format(hub.endpoint(), spec.type, spec.id, spec.revision) end
+
+--- The address of a file of a commit.
+function hub.file_url(spec, commit, name)
+   local quoted = name:gsub("[^%w%-_.~/]", function(c) return ("%%%02X"):format(c:byte()) end)
+   return ("%s/%s%s/resolve/%s/%s"):format(hub.endpoint(), spec.type == "datasets" and "datasets/" or "", spec.id, commit, quoted)
+end
+
+--- The name of a file's blob from the heads of the answer: the entity tag, without quotes and mark.
+function hub.etag(state)
+   local tag = (state.linked_etag or state.etag or ""):gsub("^W/", ""):gsub('"', "")
+   return tag:find "^[%w%-]+$" and #tag <= 128 and tag or nil
+end
+
+--- Make a file of a snapshot a link to its blob.
+function hub.link(spec, commit, name, etag)
+   local dir = ("%s/snapshots/%s"):format(hub.repository(spec), commit)
+   local path = dir .. "/" .. name
+   failure.try("system", fs.mkdirs(path:match "^(.*)/"))
+   local _, depth = name:gsub("/", "")
+   failure.try("system", fs.symlink(("../"):rep(depth + 2) .. "blobs/" .. etag, path))
+end
+
+--- Note what a revision stands for.
+function hub.note(spec, commit)
+   if spec.revision == commit then return end
+   local path = ("%s/refs/%s"):format(hub.repository(spec), spec.revision)
+   failure.try("system", fs.mkdirs(path:match "^(.*)/"))
+   failure.try("system", fs.write(path, commit))
+end
+
+--- A listing as it was answered, or an error that names the repository.
+function hub.read_listing(spec, text)
+   local listing, message = net.listing(text)
+   if not listing then failure.raise("network", ("%s: %s"):format(spec.text, message)) end
+   return listing
+end
+
+return hub

@@ -1,0 +1,67 @@
+--- What is inside archives and compressed files: unpacked once for each content, below the store's downloads.
+
+local net = require "ftpipe.core.net"
+local fs = require "ftpipe.core.fs"
+local cache = require "ftpipe.cache"
+local failure = require "ftpipe.failure"
+
+local unpacking = {}
+
+local archives = { "%.zip$", "%.tar$", "%.tar%.gz$", "%.tgz$", "%.tar%.bz2$", "%.tbz2?$", "%.tar%.xz$", "%.txz$", "%.tar%.zst$",
+   "%.tzst$" }
+local compressed = { "%.gz$", "%.bz2$", "%.xz$", "%.zst$" }
+
+local function ends(path, patterns)
+   for _, pattern in ipairs(patterns) do if path:lower():find(pattern) then return true end end
+   return false
+end
+
+--- Whether a file is an archive, or one compressed file, by its name.
+---@param path string
+---@return "archive"|"compressed"|nil
+function unpacking.kind(path)
+   return ends(path, archives) and "archive" or ends(path, compressed) and "compressed" or nil
+end
+
+local function place(path, what)
+   local digest = cache.open().files:of(path)
+   if not digest then return nil end
+   local dir = ("%s/downloads/unpacked/%s"):format(cache.directory(), digest)
+   failure.try("system", fs.mkdirs(dir))
+   return dir .. "/" .. what
+end
+
+-- An archive whose files lie in one folder stands for that folder.
+local function descend(dir)
+   local names = fs.list(dir) or {}
+   if #names == 1 and fs.stat(dir .. "/" .. names[1]) == "directory" then return descend(dir .. "/" .. names[1]) end
+   return dir
+end
+
+--- The file or folder that a member of an archive is unpacked to; all of it without a member.
+---@param path string of the archive
+---@param member string?
+---@param limits { bytes: integer?, entries: integer?, depth: integer?, encoding: string? }?
+function unpacking.member(path, member, limits)
+   member = member and member:gsub("^/+", ""):gsub("/+$", "")
+   if member == "" then member = nil end
+   local encoding = limits and limits.encoding or ""
+   local dir = place(path, member and fs.sha256(member .. "\0" .. encoding):sub(1, 20) or "all" .. encoding:gsub("[^%w]", ""))
+   if not dir then return path end
+   if not fs.stat(dir) then failure.try("data", net.unpack(path, member, dir, limits or {})) end
+   local file = member and dir .. "/" .. member:match "[^/]*$"
+   if file and fs.stat(file) == "file" and #(fs.list(dir) or {}) == 1 then return file end
+   return member and dir or descend(dir)
+end
+
+--- The file that a compressed one is decompressed to.
+---@param path string
+function unpacking.plain(path)
+   local name = path:match "[^/]*$":gsub("%.[^.]*$", "")
+   local target = place(path, name)
+   if not target then return path end
+   if not fs.stat(target) then failure.try("data", net.decompress(path, target, {})) end
+   return target
+end
+
+return unpacking

@@ -1,0 +1,127 @@
+# tests/net/fetch.sh - sources from elsewhere, through the command line; started by tests/net/test_fetch.c with a server at
+# $SERVER that serves the folder $SITE.
+# shellcheck shell=sh
+set -u
+export GOMP_SPINCOUNT=5000 OMP_NUM_THREADS=1
+
+passed=0 failed=0
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export FTPIPE_CACHE="$work/store" HF_HOME="$work/hf" HF_ENDPOINT="$SERVER" HF_TOKEN=secret
+
+check() { # check NAME COMMAND...: it succeeds
+    name=$1
+    shift
+    if "$@" > "$work/out" 2>&1; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAILED $name:"; cat "$work/out"; fi
+}
+ends() { # ends NAME CODE PHRASE COMMAND...: it ends so and says the phrase
+    name=$1 code=$2 phrase=$3
+    shift 3
+    "$@" > "$work/said" 2>&1
+    is=$?
+    if [ $is -eq "$code" ] && grep -qF -- "$phrase" "$work/said"; then passed=$((passed + 1))
+    else failed=$((failed + 1)); echo "FAILED $name ($is):"; cat "$work/said"; fi
+}
+"$FTPIPE" lua tests/demo/make.lua "$work" 60 || exit 1
+mkdir -p "$SITE/team"
+mv "$work/encoder" "$SITE/team/small"
+echo "not needed" > "$SITE/team/small/README.md"
+mkdir -p "$SITE/team/rows"
+cp "$work/reviews.csv" "$SITE/team/rows/train.csv"
+cp "$work/reviews.csv" "$SITE/team/rows/test.csv"
+mkdir "$work/pack"
+cp "$work/reviews.csv" "$work/pack/train.csv"
+tar -C "$work" -czf "$SITE/reviews.tar.gz" pack
+cp "$work/reviews.csv" "$SITE/reviews.csv"
+sha=$(sha256sum "$SITE/reviews.csv" | cut -d ' ' -f 1)
+
+job() { # job COMMAND OPTIONS...
+    command=$1
+    shift
+    "$FTPIPE" "$command" pipelines/sentiment.lua --set head_epochs=1 --set epochs=1 --set lr=1e-3 "$@"
+}
+run() { job run --quiet "$@"; }
+
+# ---- plan and fetch ----
+
+ends "a plan tells sizes and licences" 0 "licence apache-2.0" job plan --set model=hf:team/small --set data="$SERVER/files/reviews.csv"
+check "of what is to be fetched" grep -q "files/reviews.csv: to be fetched, 0.0 MB" "$work/said"
+ends "nothing is asked when offline" 4 "--offline was given" run --offline --set model=hf:team/small --out "$work/none"
+ends "fetch" 0 "here" job fetch --set model=hf:team/small --set data="$SERVER/files/reviews.csv#sha256=$sha"
+check "tells what it has" grep -q "hf:team/small: here, licence apache-2.0, commit 0123456789ab" "$work/said"
+check "the hub's cache is laid out" test -L "$HF_HOME/hub/models--team--small/snapshots/0123456789abcdef0123456789abcdef01234567/config.json"
+check "with its reference" grep -q 0123456789abcdef0123456789abcdef01234567 "$HF_HOME/hub/models--team--small/refs/main"
+check "only what is needed" test ! -e "$HF_HOME/hub/models--team--small/snapshots/0123456789abcdef0123456789abcdef01234567/README.md"
+check "nothing is left over" sh -c "[ -z \"\$(find '$work/store' '$work/hf' -name '*.part')\" ]"
+check "a run without network" run --offline --set model=hf:team/small --set data="$SERVER/files/reviews.csv#sha256=$sha" --out "$work/a"
+check "and with a server that is gone" env HF_ENDPOINT=http://127.0.0.1:1 "$FTPIPE" run pipelines/sentiment.lua --quiet --set head_epochs=1 --set epochs=1 \
+    --set lr=1e-3 --set model=hf:team/small --set data="$SERVER/files/reviews.csv#sha256=$sha" --out "$work/a"
+
+# ---- content decides, not where it came from ----
+
+ends "the same bytes from a folder are the same run" 0 "nothing to run" job plan --set model="$SITE/team/small" --set data="$SITE/reviews.csv"
+ends "and by another address" 0 "nothing to do" job run --set model=hf:team/small@main --set data="$SERVER/files/reviews.csv" --out "$work/a"
+
+# ---- archives, compressed files, data sets ----
+
+ends "a member of a remote archive" 0 "nothing to run" sh -c "'$FTPIPE' fetch pipelines/sentiment.lua --set model=hf:team/small --set data='$SERVER/files/reviews.tar.gz!/pack/train.csv' &&
+    '$FTPIPE' plan pipelines/sentiment.lua --set head_epochs=1 --set epochs=1 --set lr=1e-3 --set model=hf:team/small --set data='$SERVER/files/reviews.tar.gz!/pack/train.csv'"
+gzip -c "$SITE/reviews.csv" > "$work/reviews.csv.gz"
+ends "a compressed file" 0 "nothing to run" job plan --set model=hf:team/small --set data="$work/reviews.csv.gz"
+ends "an address of a file" 0 "nothing to run" job plan --set model=hf:team/small --set data="file://$work/reviews.csv"
+ends "no such member" 2 "there is no pack/none.csv in it" job plan --set model=hf:team/small --set data="$SITE/reviews.tar.gz!/pack/none.csv"
+check "a data set of the hub" run --set model=hf:team/small --set data=hf:team/rows --out "$work/b"
+check "one file of it" job fetch --set model=hf:team/small --set data=hf:datasets/team/rows/test.csv
+
+# ---- as steps: mirrors, digests, members ----
+
+sed -e "s|^local rows .*= ft.read *{ from = p.data,|local pack = ft.download { url = { '$SERVER/files/none.tar.gz', '$SERVER/files/reviews.tar.gz' }, sha256 = '$(sha256sum "$SITE/reviews.tar.gz" | cut -d ' ' -f 1)' }\\
+local rows = ft.read { from = ft.extract { from = pack, member = 'pack/train.csv' },|" pipelines/sentiment.lua > "$work/steps.lua"
+check "download and extract as steps" grep -q ft.extract "$work/steps.lua"
+check "run" "$FTPIPE" run "$work/steps.lua" --quiet --set head_epochs=1 --set epochs=1 --set lr=1e-3 --set model=hf:team/small --out "$work/c"
+check "the same rows, the same model" cmp "$work/a/model/model.safetensors" "$work/c/model/model.safetensors"
+check "a run in processes" "$FTPIPE" run "$work/steps.lua" --quiet --offline --jobs 2 --set head_epochs=1 --set epochs=1 --set lr=1e-3 \
+    --set model=hf:team/small --seed 2 --out "$work/d"
+sed "s|member = |max_bytes = 100, member = |" "$work/steps.lua" > "$work/small.lua"
+rm -rf "$work/store/downloads/unpacked"
+ends "a budget" 2 "more than 100 bytes" "$FTPIPE" run "$work/small.lua" --quiet --set model=hf:team/small --out "$work/none"
+
+# ---- what goes wrong ----
+
+ends "another digest" 4 "but $(printf '0%.0s' $(seq 64)) was promised" run --set model=hf:team/small \
+    --set data="$SERVER/files/reviews.csv#sha256=$(printf '0%.0s' $(seq 64))" --out "$work/none"
+ends "a digest that is none" 2 "sha256= and 64 hex digits" run --set model=hf:team/small --set data="$SERVER/files/reviews.csv#sha256=12" --out "$work/none"
+ends "no such file" 4 "404: not found" run --set model=hf:team/small --set data="$SERVER/files/none.csv" --out "$work/none"
+ends "no such model" 4 "Repository not found" run --set model=hf:team/none --out "$work/none"
+ends "no such file of a model" 2 "no none.csv in it" run --set model=hf:team/small --set data=hf:team/rows/none.csv --out "$work/none"
+ends "a name that is none" 2 "hf:OWNER/NAME" run --set model=hf:small --out "$work/none"
+ends "a name that leads out" 2 "hf:OWNER/NAME" run --set model=hf:team/small/../../x --out "$work/none"
+ends "the hub is offline" 4 "the network may not be asked" env HF_HUB_OFFLINE=1 "$FTPIPE" fetch pipelines/sentiment.lua --set model=hf:team/other
+cp "$SITE/reviews.csv" "$SITE/changing.csv"
+check "what an address gave first" job fetch --set model=hf:team/small --set data="$SERVER/files/changing.csv"
+echo "more,pos" >> "$SITE/changing.csv"
+rm -rf "$work/store/downloads/sha256"
+ends "is what it must give from then on" 4 "was promised" job fetch --set model=hf:team/small --set data="$SERVER/files/changing.csv"
+check "unless one says so" job fetch --update --set model=hf:team/small --set data="$SERVER/files/changing.csv"
+
+# ---- a cache that the Python client filled: its layout as recorded (tests/record/record_hub.py) ----
+
+theirs=$work/theirs/hub/models--team--recorded
+while read -r kind path rest; do
+    mkdir -p "$theirs/$(dirname "$path")"
+    case $kind in
+    text) printf %s "$rest" > "$theirs/$path" ;;
+    link)
+        ln -s "$rest" "$theirs/$path"
+        mkdir -p "$theirs/blobs"
+        cp "$SITE/team/small/${path##*/}" "$theirs/blobs/${rest##*/}" ;;
+    esac
+done < tests/fixtures/hub_layout.txt
+ends "is used in place" 0 "hf:team/recorded: here, commit 0123456789ab" env HF_HOME="$work/theirs" "$FTPIPE" plan pipelines/sentiment.lua \
+    --offline --set model=hf:team/recorded
+check "by a run" env HF_HOME="$work/theirs" "$FTPIPE" run pipelines/sentiment.lua --offline --quiet --set head_epochs=1 --set epochs=1 --set lr=1e-3 \
+    --set model=hf:team/recorded --set data="$SITE/reviews.csv" --allow "$SITE" --out "$work/a"
+check "and is left as it was" sh -c "[ -z \"\$(find '$theirs' -newer tests/fixtures/hub_layout.txt -name '*.part*')\" ] && [ ! -e '$theirs/.partial' ]"
+echo "$passed passed, $failed failed"
+[ $failed = 0 ]
