@@ -304,7 +304,8 @@ end
 local function fetch(run)
    for _, step in ipairs(run.plan.steps) do
       local state = step.unit.fetches and run.schedule:state(step)
-      if state and state.key and not state.hit then run.schedule:perform(step) end
+      if state and state.key and step.unit.stored == false then run.schedule:need(step.id)
+      elseif state and state.key and not state.hit then run.schedule:perform(step) end
    end
 end
 

@@ -4,8 +4,8 @@ local source = require "ftpipe.source"
 local failure = require "ftpipe.failure"
 local unpacking = require "ftpipe.unpacking"
 
-local step = { kind = "extract", version = 1, exact = true, seedless = true, stored = false, inputs = { from = "optional" },
-   sources = { "from" } }
+local step = { kind = "extract", version = 1, exact = true, seedless = true, stored = false, fetches = true,
+   inputs = { from = "optional" }, sources = { "from" } }
 
 step.params = {
    from = { type = "string", help = "archive: file or web address; or an ft.download" },
