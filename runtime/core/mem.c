@@ -2,10 +2,11 @@
  *
  * Every small block carries a 16-byte header with its size. Tensor blocks carry
  * none: the caller knows the size, and a header would spoil their alignment.
- * Kept tensor blocks are chained through their own first bytes, one chain per
- * size class; classes are powers of two divided in eighths. A block of up to twice
- * the size serves where none of the class is kept, so that batches of ever new sizes
- * do not each keep blocks of their own; what a block truly holds, malloc knows.
+ * Large tensor blocks lie in the arena (core/arena.h). Others that are kept are chained
+ * through their own first bytes, one chain per size class; classes are powers of two divided
+ * in eighths. One of up to twice the size serves where none of the class is kept, so that
+ * batches of ever new sizes do not each keep blocks of their own; what a block truly
+ * holds, malloc knows. Where the arena has no room, large blocks are treated like small ones.
  */
 #include "core/mem.h"
 
@@ -15,10 +16,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/arena.h"
+
 #define HEADER 16
 #define ALIGN 64
 #define CLASSES 512
-#define LARGER 8 /* classes up to twice as large */
+#define LARGER 8   /* classes up to twice as large */
+#define FILLS 4096 /* smaller blocks stay out of the arena */
 
 static atomic_size_t live, peak, kept, limit;
 static atomic_uint_fast64_t system_calls, fail_at;
@@ -182,15 +186,27 @@ static void *take_kept(size_t k)
 
 static void *from_system(size_t bytes)
 {
-    const size_t cap = atomic_load(&limit);
-    if (cap && atomic_load(&live) + atomic_load(&kept) > cap) ft_block_trim();
+    const ft_mem_stats now = ft_mem_get();
+    if (now.limit && now.live + now.kept > now.limit) ft_block_trim();
     atomic_fetch_add(&system_calls, 1);
     void *p = aligned_alloc(ALIGN, bytes);
     if (!p) {
         ft_block_trim();
         p = aligned_alloc(ALIGN, bytes);
     }
-    if (!p) count_down(bytes);
+    return p;
+}
+
+/* What the arena grows by counts with all that is kept, so gaps may have to go back first. */
+static void *from_arena(size_t bytes, int may_grow)
+{
+    const size_t cap = atomic_load(&limit);
+
+    pthread_mutex_lock(&lock);
+    void *p = ft_arena_alloc(bytes, 0);
+    if (!p && cap && atomic_load(&live) + atomic_load(&kept) + ft_arena_kept() > cap) ft_arena_trim();
+    if (!p && may_grow) p = ft_arena_alloc(bytes, 1);
+    pthread_mutex_unlock(&lock);
     return p;
 }
 
@@ -198,6 +214,7 @@ size_t ft_block_size(size_t size)
 {
     size_t bytes;
 
+    if (size >= FT_ARENA_LEAST) return ft_arena_size(size);
     (void)class_of(size, &bytes);
     return bytes;
 }
@@ -206,34 +223,42 @@ void *ft_block_alloc(size_t size)
 {
     size_t bytes;
 
-    if (size > SIZE_MAX / 4) return NULL;
+    if (size > SIZE_MAX / 4 || !count_up(ft_block_size(size))) return NULL;
     const size_t k = class_of(size, &bytes);
-    if (!count_up(bytes)) return NULL;
-    void *p = take_kept(k);
-    return p ? p : from_system(bytes);
+    const int large = size >= FT_ARENA_LEAST;
+    void *p = large ? from_arena(ft_block_size(size), 1) : take_kept(k);
+    if (!p) p = large ? take_kept(k) : size >= FILLS ? from_arena(bytes, 0) : NULL;
+    if (!p) p = from_system(bytes);
+    if (!p) count_down(ft_block_size(size));
+    return p;
 }
 
 void *ft_block_new(size_t size)
 {
     size_t bytes;
 
-    if (size > SIZE_MAX / 4) return NULL;
+    if (size > SIZE_MAX / 4 || !count_up(ft_block_size(size))) return NULL;
     (void)class_of(size, &bytes);
-    return count_up(bytes) ? from_system(bytes) : NULL;
+    void *p = from_system(bytes);
+    if (!p) count_down(ft_block_size(size));
+    return p;
 }
 
 void ft_block_free(void *p, size_t size)
 {
-    size_t bytes;
-
     if (!p) return;
-    (void)class_of(size, &bytes);
-    count_down(bytes);
-    const size_t k = class_within(p);
+    count_down(ft_block_size(size));
     pthread_mutex_lock(&lock);
-    memcpy(p, &chain[k], sizeof(void *));
-    chain[k] = p;
-    atomic_fetch_add(&kept, bytes_of(k));
+    if (ft_arena_owns(p)) {
+        ft_arena_free(p, ft_block_size(size));
+    } else if (size >= FT_ARENA_LEAST && ft_arena_there()) {
+        free(p); /* of ft_block_new: nobody would ask for it again */
+    } else {
+        const size_t k = class_within(p);
+        memcpy(p, &chain[k], sizeof(void *));
+        chain[k] = p;
+        atomic_fetch_add(&kept, bytes_of(k));
+    }
     pthread_mutex_unlock(&lock);
 }
 
@@ -248,6 +273,7 @@ void ft_block_trim(void)
         }
     }
     atomic_store(&kept, 0);
+    ft_arena_trim();
     pthread_mutex_unlock(&lock);
 }
 
@@ -255,11 +281,15 @@ void ft_block_trim(void)
 
 ft_mem_stats ft_mem_get(void)
 {
+    pthread_mutex_lock(&lock);
+    const size_t gaps = ft_arena_kept();
+    const uint64_t growths = ft_arena_growths();
+    pthread_mutex_unlock(&lock);
     return (ft_mem_stats){ .live = atomic_load(&live),
                            .peak = atomic_load(&peak),
-                           .kept = atomic_load(&kept),
+                           .kept = atomic_load(&kept) + gaps,
                            .limit = atomic_load(&limit),
-                           .system = atomic_load(&system_calls) };
+                           .system = atomic_load(&system_calls) + growths };
 }
 
 void ft_mem_reset_peak(void) { atomic_store(&peak, atomic_load(&live)); }

@@ -1,7 +1,7 @@
 /* runtime/core/mem.h - the counting allocator everything uses.
  *
  * Two kinds: small blocks (ft_malloc family) for strings and structs, and tensor
- * blocks (ft_block_*), 64-byte aligned and kept for reuse by size class, so that
+ * blocks (ft_block_*), 64-byte aligned and kept for reuse, so that
  * a steady training step asks the system for nothing. Both count; the ceiling
  * (--memory) covers their sum, and kept blocks go back to the system before they would
  * take more than it together. Blocks are not zeroed unless said.
@@ -28,7 +28,7 @@ ft_status ft_fail_mem(ft_err *e, size_t wanted);
 
 /* Tensor blocks. `size` at free must be the size at allocation. */
 void *ft_block_alloc(size_t size);
-void *ft_block_new(size_t size); /* from the system in any case: for what stays, so that it holds no larger block */
+void *ft_block_new(size_t size); /* from the system in any case: for what stays, among blocks that come and go */
 void ft_block_free(void *p, size_t size);
 size_t ft_block_size(size_t size); /* what a block of this size counts */
 void ft_block_trim(void);          /* give kept blocks back to the system */
@@ -38,7 +38,7 @@ typedef struct ft_mem_stats {
     size_t peak;     /* highest value of live since the last reset */
     size_t kept;     /* bytes of blocks kept for reuse */
     size_t limit;    /* the ceiling; 0: none */
-    uint64_t system; /* tensor blocks that no kept one could serve */
+    uint64_t system; /* tensor blocks that nothing kept could serve */
 } ft_mem_stats;
 
 ft_mem_stats ft_mem_get(void);

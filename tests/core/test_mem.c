@@ -124,11 +124,17 @@ static void kept_blocks_make_room_below_the_ceiling(void **state)
     (void)state;
     ft_mem_set_limit(ft_mem_get().live + (8 << 20));
     ft_block_free(ft_block_alloc(6 << 20), 6 << 20);
-    assert_int_equal(ft_mem_get().kept, 6 << 20);
+    assert_int_equal(ft_mem_get().kept, ft_block_size(6 << 20));
     void *p = ft_block_alloc(4 << 20);
     assert_non_null(p);
-    assert_int_equal(ft_mem_get().kept, 0);
+    assert_true(ft_mem_get().live + ft_mem_get().kept <= ft_mem_get().limit);
     ft_block_free(p, 4 << 20);
+    void *q = ft_block_new(3 << 20); /* what lies in gaps goes back first */
+    assert_non_null(q);
+    assert_int_equal(ft_mem_get().kept, 0);
+    ft_block_free(q, 3 << 20);
+    assert_int_equal(ft_mem_get().kept, 0);
+    ft_mem_set_limit(0);
 }
 
 static void a_freed_block_is_used_again(void **state)
@@ -144,6 +150,44 @@ static void a_freed_block_is_used_again(void **state)
     ft_block_free(p, 990);
     ft_block_trim();
     assert_int_equal(ft_mem_get().kept, 0);
+}
+
+/* Blocks of ever other sizes, freed in another order than they came: neighbours join, nobody meets. */
+static void large_blocks_use_the_same_stretch_again(void **state)
+{
+    enum { N = 40 };
+    unsigned char *p[N] = { 0 };
+    size_t size[N] = { 0 }, largest = 0;
+    uint64_t growths = 0;
+    (void)state;
+
+    for (uint32_t round = 0; round < 400; round++) {
+        for (uint32_t i = 0; i < N; i++) {
+            const uint32_t draw = (round * 2654435761u) ^ (i * 40503u), k = (i * 7 + round) % N;
+            if (p[k]) {
+                assert_int_equal(p[k][0], k + 1);
+                assert_int_equal(p[k][size[k] - 1], k + 1);
+                ft_block_free(p[k], size[k]);
+            }
+            size[k] = (64 << 10) + draw % (round == 0 ? 1 : 900000);
+            p[k] = ft_block_alloc(size[k]);
+            assert_non_null(p[k]);
+            assert_int_equal((uintptr_t)p[k] % 64, 0);
+            p[k][0] = p[k][size[k] - 1] = (unsigned char)(k + 1);
+        }
+        if (ft_mem_get().live + ft_mem_get().kept > largest) largest = ft_mem_get().live + ft_mem_get().kept;
+        if (round == 100) growths = ft_mem_get().system;
+    }
+    assert_true(ft_mem_get().system - growths <= 10);
+    assert_true(largest < ft_mem_get().peak + ft_mem_get().peak / 4);
+    for (int k = 0; k < N; k++) ft_block_free(p[k], size[k]);
+    const size_t whole = ft_mem_get().kept;
+    const uint64_t before = ft_mem_get().system;
+    void *all = ft_block_alloc(whole - 4096); /* everything has become one gap again */
+    assert_non_null(all);
+    assert_int_equal(ft_mem_get().system, before);
+    ft_block_free(all, whole - 4096);
+    ft_block_trim();
 }
 
 static void blocks_are_aligned_whole_and_waste_an_eighth(void **state)
@@ -174,6 +218,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_ceiling_holds_and_is_told, reset, reset),
         cmocka_unit_test_setup_teardown(kept_blocks_make_room_below_the_ceiling, reset, reset),
         cmocka_unit_test_setup(a_freed_block_is_used_again, reset),
+        cmocka_unit_test_setup(large_blocks_use_the_same_stretch_again, reset),
         cmocka_unit_test_setup_teardown(blocks_are_aligned_whole_and_waste_an_eighth, reset, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
