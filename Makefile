@@ -208,8 +208,8 @@ only = $(strip $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(t:$(B)/
 test: $(call only,$(test_programs)) $(if $(call only,$(test_scripts) tests/net/test_fetch.c),$(BIN))
 	@FTPIPE=$(BIN) sh tests/run.sh $(call only,$(test_programs) $(test_scripts))
 
-test-slow: $(slow_programs) $(BIN)
-	@FTPIPE=$(BIN) TEST_TIMEOUT=3600 sh tests/run.sh $(slow_programs) $(wildcard tests/slow/test_*.lua tests/slow/test_*.sh)
+test-slow: $(slow_programs) $(test_programs) $(BIN)
+	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests TEST_TIMEOUT=3600 sh tests/run.sh $(slow_programs) $(wildcard tests/slow/test_*.lua tests/slow/test_*.sh)
 
 ifneq ($(filter test-real,$(goals)),)
 ifeq ($(and $(MODEL),$(DATA)),)

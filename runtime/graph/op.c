@@ -1,6 +1,7 @@
 /* runtime/graph/op.c - finds ops by name in the table of the chosen instruction set. */
 #include "graph/op.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 extern const ft_op_table ft_op_table_base;
@@ -44,6 +45,9 @@ static int tables(const ft_op_table *out[8])
 
 const ft_op_table *ft_op_active(void)
 {
+    const char *wanted = active ? NULL : getenv("FTPIPE_ISA");
+
+    if (wanted) (void)ft_op_select(wanted, NULL);
     if (!active) {
         const ft_op_table *all[8];
         active = all[tables(all) - 1];

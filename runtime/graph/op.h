@@ -100,7 +100,7 @@ typedef struct ft_op_table {
     const struct ft_bf16_layouts *bf16; /* ops/product/bf16.h */
 } ft_op_table;
 
-/* The table in use: the best the processor has, or what ft_op_select chose. */
+/* The table in use: what ft_op_select chose, else what FTPIPE_ISA names if that is to be had, else the best there is. */
 const ft_op_table *ft_op_active(void);
 /* Choose by name ("base", "v3", "v4"); FT_EUSAGE if unknown, not built or not supported here. */
 ft_status ft_op_select(const char *isa, ft_err *e);

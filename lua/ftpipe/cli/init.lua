@@ -68,7 +68,19 @@ end
 
 local version_option = { name = "version", help = "the version" }
 
+-- FTPIPE_ISA chooses among the kernels of several instruction sets, for tests.
+local function check_instruction_set()
+   local wanted = sys.getenv "FTPIPE_ISA"
+   if not wanted or wanted == "" then return end
+   local used, all = sys.isa()
+   if used ~= wanted then
+      require("ftpipe.failure").raise("usage", ("FTPIPE_ISA=%s is none of what this processor has kernels for: %s"):format(wanted,
+         table.concat(all, ", ")))
+   end
+end
+
 local function dispatch(args, state)
+   check_instruction_set()
    local word, before, after = split(args)
    local global = options.parse({ version_option }, before)
    state.debug = global.debug
