@@ -6,11 +6,14 @@
 -- and moments, the copy of the best weights, features of frozen stages, and room for Lua's tables. The figures are what the
 -- allocator counts (`ftpipe.core.sys`), at most; what libraries and the C library take for themselves is not in them.
 
+local fs = require "ftpipe.core.fs"
 local graph = require "ftpipe.core.graph"
 local host = require "ftpipe.core.host"
+local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local tensor = require "ftpipe.core.tensor"
 local failure = require "ftpipe.failure"
+local heads = require "ftpipe.head"
 local nn = require "ftpipe.nn"
 local scoring = require "ftpipe.scoring"
 local training = require "ftpipe.training"
@@ -82,7 +85,8 @@ end
 -- One point that covers all micro-batches there can be.
 local function bound(o)
    local tokens, lengths = training.lengths(o.train), {}
-   for i = 1, o.train.n do lengths[i] = tokens:length(i) end
+   local looked_at = o.train.outline and math.min(o.train.n, o.batch) or o.train.n
+   for i = 1, looked_at do lengths[i] = tokens:length(i) end
    table.sort(lengths, function(a, b) return a > b end)
    local rows, sum = math.min(o.batch, #lengths), 0
    for k = 1, rows do sum = sum + lengths[k] end
@@ -94,7 +98,7 @@ local function bound(o)
       left = left - out[k]
    end
    return { lengths = out, tokens = total, rows = rows, longest = lengths[1],
-      chosen = most_chosen(o, total, o.epochs * #lengths / rows) }
+      chosen = most_chosen(o, total, o.epochs * o.train.n / rows) }
 end
 
 local function training_points(o)
@@ -120,6 +124,11 @@ end
 
 local function scoring_points(o, split)
    local points = {}
+   if split.outline then
+      local index = {}
+      for i = 1, math.max(1, math.min(split.n, SCORED // split.tokens:length(1))) do index[i] = i end
+      return { point_of(split.tokens, index, most_chosen(o, #index * split.tokens:length(1), split.n)) }
+   end
    for _, index in ipairs(scoring.batches(split.tokens, SCORED)) do
       add(points, point_of(split.tokens, index, chosen_of(o, split, index, 0)))
    end
@@ -237,6 +246,85 @@ function forecast.training(model, o)
    f.peak = f.held + f.spare + f.features + f.layouts
       + math.max(before, f.optimiser + math.max(f.best + math.max(f.batch, f.scoring), copy))
    return f
+end
+
+-- ==== Of a plan ====
+
+local LABELS = { named_entities = 9, regression = 1, question_answering = 2 }      -- how many, while the rows are not read
+
+-- Rows of which no more is known than their number and longest length.
+local function outline_of(n, longest, task)
+   local tokens = {}
+   function tokens.length() return longest end
+   function tokens.count() return n, n * longest end
+   return { n = n, outline = true, tokens = tokens, token_labels = task == "named_entities",
+      values = task == "regression", targets = task == "question_answering" and { width = 2 } or nil }
+end
+
+-- The first step of each kind that a step comes from.
+local function sources(plan, step)
+   local found, seen = {}, {}
+   local function look(id)
+      local at = plan.by_id[id]
+      if seen[id] then return end
+      seen[id] = true
+      found[at.kind] = found[at.kind] or at
+      for _, input in ipairs(plan.inputs_of(at)) do look(input) end
+   end
+   for _, input in ipairs(plan.inputs_of(step)) do look(input) end
+   return found
+end
+
+local function planned_model(found, task)
+   local source = require "ftpipe.source"
+   local path = source.path(found.pretrained.params.from) .. "/config.json"
+   local config = failure.try("data", json.decode(failure.try("data", fs.read(path))))
+   local unit = heads.find(found.replace_head.params.head or task.head)
+   local labels = {}
+   for k = 1, LABELS[task.name] or 2 do labels[k] = "LABEL_" .. k end
+   local pool = found.replace_head.params.pool
+   if pool == "auto" then pool = "pooler" end
+   local m = require("ftpipe.model").outline(config, { head = unit, labels = unit.labels or labels, pool = pool,
+      task = task.name })
+   for _, p in ipairs(m:parameters()) do p:loaded(p:name():find "^encoder%." ~= nil) end
+   return m
+end
+
+--- What a step ft.finetune of a plan will take at most, before anything of it is read but config.json and the number of
+--- rows: every row is taken to be as long as ft.tokenize allows. The data's own size is not in it. nil and why where it
+--- cannot be told yet (the encoder or the files are not there, a head or loss of one's own needs numbers).
+---@param plan ftpipe.plan
+---@param step table of the plan
+---@return ftpipe.forecast|nil, string|nil
+function forecast.planned(plan, step)
+   local found = sources(plan, step)
+   if step.kind ~= "finetune" then return nil, "only ft.finetune is forecast" end
+   if not (found.pretrained and found.read and found.tokenize and found.replace_head) then
+      return nil, "its encoder or rows come from other steps"
+   end
+   if found.replace_head.params.head == "keep" then return nil, "it goes on with a head that is not read yet" end
+   local ok, f = pcall(function()
+      local finetune, tasks = require "ftpipe.step.finetune", require "ftpipe.task"
+      local task = tasks.find(found.replace_head.params.task)
+      local m, known = planned_model(found, task), step.unit.resolve(step.params, plan, step)
+      local params = {}
+      for k, v in pairs(step.params) do
+         params[k] = v
+         if v == "auto" then params[k] = known[k] end
+      end
+      local share = found.split and 1 - found.split.params.valid - found.split.params.test or 1
+      local n = require("ftpipe.step.read").count_training_rows(found.read.params, share) or params.batch
+      local length = require("ftpipe.step.tokenize").resolve(found.tokenize.params, plan, found.tokenize).max_length
+      params.precision = finetune.precision_of(params.precision or "f32")
+      if params.freeze then m:freeze(params.freeze) end
+      m:set_recompute(params.recompute)
+      local rows = outline_of(n, length, task.name)
+      local data = { train = rows, valid = rows }
+      return forecast.training(m, finetune.to_forecast({ seed = plan.seed }, m, data, params, task))
+   end)
+   if ok then return f end
+   graph.begin "eval"
+   return nil, tostring(f)
 end
 
 -- ==== What would fit ====

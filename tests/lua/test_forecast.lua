@@ -2,6 +2,7 @@
 -- and at most a tenth more.
 
 local check = require "check"
+local fs = require "ftpipe.core.fs"
 local host = require "ftpipe.core.host"
 local sys = require "ftpipe.core.sys"
 local tensor = require "ftpipe.core.tensor"
@@ -199,6 +200,41 @@ check.test("a_bound_where_there_are_too_many_updates_to_look_at", function()
    local bound = run(100000)
    check.is_true(sys.now() - start < 0.5)
    check.is_true(bound.batch >= exact.batch and bound.batch <= 1.3 * exact.batch)
+end)
+
+check.test("steps_of_a_plan_are_forecast_from_what_is_known_before_anything_runs", function()
+   local dir = ("%s/forecast-%d"):format(sys.getenv "TMPDIR" or "/tmp", sys.pid())
+   assert(fs.mkdirs(dir))
+   assert(fs.write(dir .. "/rows.csv", "text,label\n" .. ("a b c,x\nd e f,y\n"):rep(40)))
+   local file = dir .. "/p.lua"
+   assert(fs.write(file, ([[
+      local ft = require "ftpipe"
+      local encoder = ft.pretrained { from = "%s" }
+      local rows = ft.split { rows = ft.read { from = "%s/rows.csv" }, valid = 0.2, test = 0.2 }
+      local data = ft.tokenize { rows = rows, with = encoder, max_length = 24 }
+      local fresh = ft.replace_head { on = encoder, task = "classification", labels = data }
+      local head = ft.finetune { model = fresh, data = data, freeze = "loaded" }
+      local tuned = ft.finetune { model = head, data = data, batch = 16 }
+      return ft.pipeline { name = "p", api = 1, seed = 7, model = tuned,
+         report = ft.evaluate { data = data, models = { two = tuned } } }
+   ]]):format(sys.getenv "PWD" and sys.getenv "PWD" .. "/" .. TOKENIZER or TOKENIZER, dir)))
+   local plan = require("ftpipe.pipeline").evaluate(file, { set = {}, cwd = "" })
+   local told = {}
+   for _, step in ipairs(plan.steps) do
+      local f, why = forecast.planned(plan, step)
+      if step.kind == "finetune" then
+         told[#told + 1] = f or why
+      else
+         check.equal(f, nil)
+      end
+   end
+   check.equal(#told, 2)
+   local head, tuned = told[1], told[2]
+   check.is_true(type(head) == "table" and type(tuned) == "table", tostring(head) .. tostring(tuned))
+   check.equal(tuned.tokens, 16 * 24)
+   check.is_true(head.optimiser < tuned.optimiser and head.features > 0 and tuned.features == 0)
+   check.is_true(tuned.peak > head.peak and tuned.flops > head.flops)
+   fs.remove(dir)
 end)
 
 -- ==== The ceiling ====
