@@ -20,6 +20,7 @@ local p = ft.params {
    offsets      = { default = "auto", choices = { "auto", "characters", "units", "bytes" },
                     help = "what places of entities count: code points, UTF-16 units or bytes" },
    head         = { default = "new", choices = { "new", "keep" }, help = "keep: go on from a model tuned for entities" },
+   encoding     = { type = "string", help = "of the files where it is not UTF-8: latin-1, utf-16" },
    bad          = { default = "error", choices = { "error", "quarantine" }, help = "what a bad row does" },
    max_length   = { type = "integer", default = "auto", min = 8, help = "tokens of a window" },
    stride       = { type = "integer", default = "auto", min = 0, help = "tokens that windows of a row share" },
@@ -36,7 +37,7 @@ local p = ft.params {
 local task    = "named_entities"
 local rows    = ft.read         { task = task, from = p.data, train = p.train, valid = p.valid, test = p.test,
                                   format = p.format, text = { p.text }, label = p.label, map = p.map, overlap = p.overlap,
-                                  offsets = p.offsets, bad = p.bad }
+                                  offsets = p.offsets, bad = p.bad, encoding = p.encoding }
 local parts   = ft.split        { rows = rows, valid = 0.1, test = 0.1 }   -- given files win
 local encoder = ft.pretrained   { from = p.model }
 local data    = ft.tokenize     { rows = parts, with = encoder, max_length = p.max_length, stride = p.stride }

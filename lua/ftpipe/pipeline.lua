@@ -38,11 +38,14 @@ function pipeline.params(specs)
    return values
 end
 
---- A step of one's own: { name, version, run = function(ctx, inputs...) }. Call the result with the input steps.
+--- A step of one's own: { name, version, run = function(ctx, inputs...), seconds = limit }. Call the result with the input steps.
 function pipeline.step(t)
    evaluating "step"
    if type(t) ~= "table" or type(t.run) ~= "function" or type(t.name) ~= "string" then
       error("ft.step needs name, version and run", 2)
+   end
+   if t.seconds ~= nil and (type(t.seconds) ~= "number" or t.seconds <= 0) then
+      error("ft.step: seconds must be a number above 0", 2)
    end
    return function(...)
       local inputs, args = {}, { name = t.name }
@@ -57,6 +60,7 @@ function pipeline.step(t)
          run = function(ctx, artifacts)
             local list = {}
             for i = 1, n do list[i] = artifacts[("input_%d"):format(i)] end
+            if t.seconds then return confine.within(t.seconds, t.run, ctx, table.unpack(list, 1, n)) end
             return t.run(ctx, table.unpack(list, 1, n))
          end }, args, 3)
       return handle

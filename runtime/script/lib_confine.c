@@ -191,6 +191,19 @@ static int confine_time(lua_State *L)
     return 0;
 }
 
+/* confine.within(seconds, f, ...) -> what f(...) gives; an error where it is not done in that time. The hook is taken away
+ * here: Lua could not do so any more. */
+static int confine_within(lua_State *L)
+{
+    allowed = luaL_checknumber(L, 1);
+    deadline = now() + allowed;
+    *over = '\0';
+    lua_sethook(L, check_time, LUA_MASKCOUNT, OFTEN);
+    const int failed = lua_pcall(L, lua_gettop(L) - 2, LUA_MULTRET, 0);
+    lua_sethook(L, NULL, 0, 0);
+    return failed ? lua_error(L) : lua_gettop(L) - 1;
+}
+
 /* confine.untimed(): the work is done, what follows is ours */
 static int confine_untimed(lua_State *L)
 {
@@ -199,9 +212,11 @@ static int confine_untimed(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    { "facts", confine_facts }, { "landlock", confine_landlock }, { "seccomp", confine_seccomp },
-    { "limit", confine_limit }, { "read", confine_read },         { "check", confine_check },
-    { "time", confine_time },   { "untimed", confine_untimed },   { NULL, NULL },
+    { "facts", confine_facts },     { "landlock", confine_landlock },
+    { "seccomp", confine_seccomp }, { "limit", confine_limit },
+    { "read", confine_read },       { "check", confine_check },
+    { "time", confine_time },       { "within", confine_within },
+    { "untimed", confine_untimed }, { NULL, NULL },
 };
 
 int ft_open_confine(lua_State *L)

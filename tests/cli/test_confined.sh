@@ -98,6 +98,17 @@ return ft.pipeline { name = "changing", outputs = { rows = rows } }
 END
 does run changing.lua
 check "a file that gives another plan each time is refused" said "evaluated again it gives another plan"
+cat > endless.lua << 'END'
+local ft = require "ftpipe"
+local rows = ft.read { from = "reviews.csv" }
+local spin = ft.step { name = "spin", seconds = 0.3, run = function() while true do pcall(function() while true do end end) end end }
+return ft.pipeline { name = "endless", outputs = { spun = spin(rows) } }
+END
+does run endless.lua
+check "a step with a limit ends there" said "endless.lua:4: endless.lua:3: still not done after 0.3 seconds"
+sed 's/while true.*end end }/return { 1 } end }/' endless.lua > done.lua
+does run done.lua
+check "or is done before" test $? = 0
 cat > greedy.lua << 'END'
 local ft = require "ftpipe"
 local rows = ft.map { rows = ft.read { from = "reviews.csv" }, with = function(row) row.text = ("x"):rep(2000000000) return row end }

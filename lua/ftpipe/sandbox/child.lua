@@ -53,8 +53,15 @@ local function too_long(file, seconds)
    refuse(file, ("still not evaluated after %g seconds"):format(seconds), "more time: --limit SECONDS")
 end
 
+local warned
+
 -- The child's answer, or an error of the user's.
 local function ask(file, request, seconds)
+   local off = sandbox.switches()
+   if off ~= "" and not warned then
+      warned = true
+      sys.err(("! FTPIPE_UNPROTECTED switches off what holds a pipeline back: %s\n"):format(off))
+   end
    local limit = sandbox.on "time" and seconds or UNLIMITED
    local output, code, signal = process.ask(sys.executable(), { "ftpipe", "evaluate" }, variables(), json.encode(request),
       limit + GRACE, PLAN)
