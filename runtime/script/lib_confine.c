@@ -182,15 +182,6 @@ static void check_time(lua_State *L, lua_Debug *ar)
     lua_error(L);
 }
 
-/* confine.time(seconds): for this state and the coroutines it will make */
-static int confine_time(lua_State *L)
-{
-    allowed = luaL_checknumber(L, 1);
-    deadline = now() + allowed;
-    lua_sethook(L, check_time, LUA_MASKCOUNT, OFTEN);
-    return 0;
-}
-
 /* confine.within(seconds, f, ...) -> what f(...) gives; an error where it is not done in that time. The hook is taken away
  * here: Lua could not do so any more. */
 static int confine_within(lua_State *L)
@@ -204,19 +195,11 @@ static int confine_within(lua_State *L)
     return failed ? lua_error(L) : lua_gettop(L) - 1;
 }
 
-/* confine.untimed(): the work is done, what follows is ours */
-static int confine_untimed(lua_State *L)
-{
-    lua_sethook(L, NULL, 0, 0);
-    return 0;
-}
-
 static const luaL_Reg functions[] = {
     { "facts", confine_facts },     { "landlock", confine_landlock },
     { "seccomp", confine_seccomp }, { "limit", confine_limit },
     { "read", confine_read },       { "check", confine_check },
-    { "time", confine_time },       { "within", confine_within },
-    { "untimed", confine_untimed }, { NULL, NULL },
+    { "within", confine_within },   { NULL, NULL },
 };
 
 int ft_open_confine(lua_State *L)

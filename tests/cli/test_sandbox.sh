@@ -120,6 +120,13 @@ printf 'local ft = require "ftpipe"\nreturn ft.pipeline { name = "../x", outputs
 attempt names graph
 check "nor is the pipeline's" grep -q "a name has no" "$work/message"
 
+# What took too long is told with its place.
+printf 'local ft = require "ftpipe"\nwhile true do pcall(function() while true do end end) end\n' > slow.lua
+timeout 10 "$FTPIPE" graph slow.lua --limit 0.2 > /dev/null 2> "$work/message"
+check "the line that does not end is named" grep -q "^ftpipe: slow.lua:2: still not done after 0.2 seconds" "$work/message"
+check "and what gives it more" grep -q "hint: more time: --limit SECONDS" "$work/message"
+check "and nothing else is said" test "$(wc -l < "$work/message")" = 2
+
 # Refusals and grants.
 "$FTPIPE" plan absolute_path.lua > /dev/null 2> "$work/message"
 check "a refusal names file and line" grep -q "^ftpipe: absolute_path.lua:2: step 'read' may not read $work/outside/secret.csv: " "$work/message"

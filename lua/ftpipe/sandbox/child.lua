@@ -76,6 +76,7 @@ local function ask(file, request, seconds)
    end
    if type(answer.error) == "table" then
       local e = answer.error
+      if tostring(e.message):find "still not done after" then e.hint = "more time: --limit SECONDS" end
       local meta = getmetatable(select(2, pcall(failure.raise, "usage", "")))
       error(setmetatable({ ftpipe = type(e.kind) == "string" and e.kind or "usage", message = clean(e.message),
          hint = e.hint and clean(e.hint), traceback = e.traceback and clean(e.traceback) }, meta), 0)
@@ -173,11 +174,9 @@ function child.serve()
    require "ftpipe"
    require "ftpipe.sandbox.wire"
    lock_up(request)
-   if sandbox.on "time" then confine.time(request.seconds) end
-   local ok, answer = xpcall(answers[request.what], function(e)
+   local ok, answer = confine.within(sandbox.on "time" and request.seconds or UNLIMITED, xpcall, answers[request.what], function(e)
       return failure.is(e) and e or { ftpipe = "usage", message = tostring(e), traceback = host.traceback(tostring(e), 2) }
    end, pipeline, request, set)
-   confine.untimed()
    sys.out(json.encode(ok and answer or error_of(answer)))
 end
 
