@@ -102,14 +102,14 @@ local function reason(plan, step, state, before)
       for _, id in ipairs(plan.inputs_of(step)) do first[#first + 1] = id end
       return "after " .. table.concat(first, ", ")
    end
-   if not before then return "new" end
+   if not before or not before.step then return "new" end
    if before.key == state.key then return "its result is not in the store any more" end
    return nil, explain.differences(before.step or {}, state.described)
 end
 
 --- Where each step of a plan stands: { step, state = "hit"|"run"|"follows"|"on demand", why, changes }. "follows": it runs
 -- after others, unless they leave what they left before. options: out, force (true or step ids).
----@return table[] rows, table|nil last run, string|nil its directory
+---@return table[] rows, table|nil last run, string|nil its directory, ftpipe.schedule
 function explain.status(plan, options)
    local store = cache.open()
    local last, dir = explain.last(plan, options.out)
@@ -136,7 +136,7 @@ function explain.status(plan, options)
       row.key, row.seconds = state.key, state.record and state.record.seconds
       rows[i] = row
    end
-   return rows, last, dir
+   return rows, last, dir, schedule_of
 end
 
 --- A step of the plan by its name; an error names the nearest.

@@ -7,12 +7,57 @@
 local failure = {}
 local meta = { __tostring = function(e) return e.message end }
 
+--- Make one, to be raised later.
+---@param kind string
+---@param message string
+---@param hint? string
+function failure.new(kind, message, hint) return setmetatable({ ftpipe = kind, message = message, hint = hint }, meta) end
+
 --- Raise one.
 ---@param kind string
 ---@param message string
 ---@param hint? string
-function failure.raise(kind, message, hint)
-   error(setmetatable({ ftpipe = kind, message = message, hint = hint }, meta), 0)
+function failure.raise(kind, message, hint) error(failure.new(kind, message, hint), 0) end
+
+-- Problems that were told together before, one by one.
+local function flatten(list, where, out)
+   for _, e in ipairs(list) do
+      if e.problems then
+         flatten(e.problems, e.where or where, out)
+      else
+         local message = where and not e.where and where .. ": " .. e.message or e.message
+         out[#out + 1] = setmetatable({ ftpipe = e.ftpipe, message = message, hint = e.hint, where = e.where or where }, meta)
+      end
+   end
+   return out
+end
+
+--- Raise several as one: nothing for none, the error itself for one, else one that lists all of them.
+---@param problems table[] from failure.new, or caught
+function failure.raise_all(problems)
+   if #problems == 0 then return end
+   if #problems == 1 then error(problems[1], 0) end
+   local list = flatten(problems, nil, {})
+   local lines, kind, hint = { ("%d problems:"):format(#list) }, list[1].ftpipe, nil
+   for i, e in ipairs(list) do
+      lines[i + 1] = "  " .. e.message:gsub("\n", "\n  ")
+      if e.ftpipe ~= kind then kind = "data" end
+      if not hint or e.hint == hint then hint = e.hint end
+   end
+   local all = failure.new(kind, table.concat(lines, "\n"), hint)
+   all.problems = list
+   error(all, 0)
+end
+
+--- f(item) for each item of a list; what is wrong with several is raised as one.
+function failure.each(list, f)
+   local problems = {}
+   for _, item in ipairs(list) do
+      local ok, e = pcall(f, item)
+      if not ok and not failure.is(e) then error(e, 0) end
+      if not ok then problems[#problems + 1] = e end
+   end
+   failure.raise_all(problems)
 end
 
 --- nil, message -> raise; anything else passes through.
@@ -29,10 +74,11 @@ function failure.wrap(e, where)
       if where and not e.where then
          e.where = where
          e.message = where .. ": " .. e.message
+         for _, each in ipairs(e.problems or {}) do each.message, each.where = where .. ": " .. each.message, where end
       end
       return e
    end
-   return setmetatable({ ftpipe = "data", message = (where and where .. ": " or "") .. tostring(e) }, meta)
+   return setmetatable({ ftpipe = "data", message = (where and where .. ": " or "") .. tostring(e), where = where }, meta)
 end
 
 return failure

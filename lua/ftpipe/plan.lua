@@ -221,13 +221,15 @@ end
 
 --- The plan for people: one block per step.
 ---@param notes? table<string, string> a line about each step, by id
-function plan:text(notes)
+---@param more? table<string, string> another one
+function plan:text(notes, more)
    local lines = { ("%s: %d steps, seed %d"):format(self.name, #self.steps, self.seed) }
    for _, s in ipairs(self.steps) do
       lines[#lines + 1] = ""
       local from = plan.inputs_of(s)
       lines[#lines + 1] = ("  %s%s   (%s)"):format(s.id, #from > 0 and " <- " .. table.concat(from, ", ") or "", s.where)
       if notes and notes[s.id] then lines[#lines + 1] = "      " .. notes[s.id] end
+      if more and more[s.id] then lines[#lines + 1] = "      " .. more[s.id] end
       local auto = s.unit.resolve and s.unit.resolve(s.params, self, s) or {}
       for _, key in ipairs(sorted(s.params)) do
          local v = s.params[key]

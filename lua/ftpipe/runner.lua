@@ -12,7 +12,10 @@ local host = require "ftpipe.core.host"
 local artifact = require "ftpipe.artifact"
 local cache = require "ftpipe.cache"
 local engine = require "ftpipe.cache.engine"
+local speeds = require "ftpipe.cache.speeds"
 local failure = require "ftpipe.failure"
+local outlook = require "ftpipe.outlook"
+local preflight = require "ftpipe.preflight"
 local process = require "ftpipe.core.process"
 local schedule = require "ftpipe.schedule"
 local training = require "ftpipe.training"
@@ -123,6 +126,7 @@ local function step_context(run, step)
    function ctx.on_resume(state)
       run:truncate_log(state.log_size)
       ctx.log = run.log
+      run.resumed[ctx.step] = true
       ctx:say(("%s: goes on after update %d of %d"):format(ctx.step, state.cursor, state.total))
    end
    return ctx
@@ -135,7 +139,8 @@ local function facts_of(run, step, value)
    local settled = run.settled[step.id]
    return { settled = settled and { lr = settled.lr, epochs = settled.epochs, batch = settled.batch,
       precision = settled.precision }, card = run.cards[step.id],
-      leaves = step.unit.leave and step.unit.leave(run.out, value, step.id) or nil }
+      leaves = step.unit.leave and step.unit.leave(run.out, value, step.id) or nil,
+      extent = step.unit.extent and step.unit.extent(value) or nil }
 end
 
 local function run_step(run, step, inputs)
@@ -147,6 +152,7 @@ local function run_step(run, step, inputs)
       end
    end
    local value = step.unit.run(ctx, inputs, step.params)
+   run.share[step.id] = ctx.total and ctx.cursor / ctx.total or 1
    if artifact.is_model(value) and trains(step) then
       value.history, value.kept_epoch = ctx.history, ctx.best_so_far and ctx.best_so_far.epoch or nil
       value.attach = nil
@@ -160,7 +166,7 @@ end
 local function guarded(run, step, inputs)
    local ok, value, facts = xpcall(run_step, function(e)
       if failure.is(e) then return failure.wrap(e, step.where) end
-      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e),
+      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e), where = step.where,
          traceback = host.traceback(tostring(e), 2) },
          { __tostring = function(x) return x.message end })
    end, run, step, inputs)
@@ -269,7 +275,7 @@ local function begin(plan, options, at)
    if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
-      settled = {}, cards = {}, progress = options.progress, fingerprint = computes, digest = digest,
+      settled = {}, cards = {}, resumed = {}, share = {}, progress = options.progress, fingerprint = computes, digest = digest,
       started = sys.date(), log_path = out .. "/log.jsonl" }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = computes, identities = at.identities,
       force = forced_still(out, plan, options.force, resumes),
@@ -326,20 +332,40 @@ local function take_over(run, step, state)
    if facts.leaves then step.unit.leave(run.out, run.schedule:need(step.id), step.id) end
 end
 
+-- How long a step took for what it had to do, for forecasts to come. What went on from a checkpoint tells nothing.
+local function note_speed(run, step)
+   local record = run.schedule.states[step.id].record
+   local ok, work = pcall(outlook.work, run.plan, run.schedule, step)
+   if not ok or not record or run.resumed[step.id] then return end
+   local share = run.share[step.id] or 1
+   local function scaled(x) return x and x * share end
+   speeds.note(run.schedule.store, { kind = work.kind, engine = run.fingerprint, seconds = record.seconds,
+      flops = scaled(work.flops), tokens = scaled(work.tokens), bytes = work.bytes })
+end
+
+local function perform(run, step)
+   run:note()
+   local forced = run.schedule:state(step).forced
+   run.schedule:perform(step)
+   if forced then failure.try("system", fs.write(("%s/.run/%s.forced"):format(run.out, step.id), "")) end
+   note_speed(run, step)
+   run:note()
+end
+
 local function execute(run)
-   local taken = json.array {}
-   if (run.options.jobs or 1) > 1 then workers.execute(run, run.options.jobs) end
+   local taken, jobs = json.array {}, run.options.jobs or 1
+   preflight.run(run, function(step) perform(run, step) end)
+   if jobs > 1 then
+      run.schedule:forget_all()
+      workers.execute(run, jobs)
+   end
    for _, step in ipairs(run.plan.steps) do
       local state = run.schedule:state(step)
       if state.hit then
          take_over(run, step, state)
          if state.record and not state.ran then taken[#taken + 1] = state.key end
-      else
-         run:note()
-         local forced = state.forced
-         run.schedule:perform(step)
-         if forced then failure.try("system", fs.write(("%s/.run/%s.forced"):format(run.out, step.id), "")) end
-         run:note()
+      elseif not state.ran then
+         perform(run, step)
       end
       host.collectgarbage()
    end
@@ -363,8 +389,9 @@ local function make_certain(at)
 end
 
 --- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption),
--- force (true or a set of step ids), version and machine (to be noted), jobs (steps at a time), worker (the words that start
--- one), foreign (called with plan, out and the store's directory where the plan has Lua of its own: ftpipe.sandbox.step).
+-- force (true or a set of step ids), version and machine (to be noted), jobs (steps at a time), worker
+-- (the words that start one), foreign (called with plan, out and the store's directory where the plan has Lua of its own:
+-- ftpipe.sandbox.step).
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
 ---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)
@@ -401,7 +428,7 @@ function runner.work(plan, options)
    make_certain(at)
    local step = plan.by_id[options.step]
    if not step then failure.raise("usage", ("there is no step '%s'"):format(options.step)) end
-   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {},
+   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {}, resumed = {}, share = {},
       progress = options.progress, fingerprint = at.computes,
       log_path = ("%s/.run/%s.log"):format(options.out, step.id) }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = at.computes, identities = at.identities,
@@ -414,6 +441,7 @@ function runner.work(plan, options)
    end
    run.schedule.states[step.id].forced = true      -- who leads the run has decided
    run.schedule:perform(step)
+   note_speed(run, step)
    run.log:close()
 end
 

@@ -197,6 +197,9 @@ function schedule:forget(value)
    end
 end
 
+--- Forget all artifacts in memory: they are read from the store when they are needed.
+function schedule:forget_all() self.memo = {} end
+
 --- How many steps of the plan read what this artifact is.
 function schedule:readers_of(value)
    for id, known in pairs(self.memo) do

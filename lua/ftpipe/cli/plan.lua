@@ -86,14 +86,19 @@ local words = { hit = "hit", run = "run", follows = "run", ["on demand"] = "comp
 
 --- The plan with where each step stands, for people.
 function plan.text(evaluated, opts)
-   local rows = require("ftpipe.explain").status(evaluated, { out = opts.out, force = plan.forced(opts, evaluated) })
-   local notes, count = {}, 0
+   local rows, _, _, schedule = require("ftpipe.explain").status(evaluated, { out = opts.out,
+      force = plan.forced(opts, evaluated) })
+   local notes, times, count = {}, {}, 0
    for _, row in ipairs(rows) do
       notes[row.step.id] = words[row.state] .. (row.why and ": " .. row.why or "")
       if row.state == "run" or row.state == "follows" then count = count + 1 end
    end
-   return evaluated:text(notes) .. ("\n%s\n"):format(count == 0 and "nothing to run"
-      or ("%d of %d steps run"):format(count, #rows))
+   if count == 0 then return evaluated:text(notes) .. "\nnothing to run\n" end
+   local outlook = require "ftpipe.outlook"
+   local told = outlook.of(evaluated, schedule, schedule.engine)
+   for id, row in pairs(told.steps) do times[id] = outlook.text(row, true) end
+   return evaluated:text(notes, times) .. ("\n%d of %d steps run: %s\n"):format(count, #rows, outlook.text(told))
+      .. (told.seen and "" or "(times are guesses where this machine has not run such a step yet)\n")
 end
 
 -- What comes from elsewhere, with size and licence where they are stated.

@@ -96,8 +96,8 @@ function run.run(opts, positional)
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
       checkpoint = opts.checkpoint, command = cli.typed(), force = plan.forced(opts, evaluated),
-      version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs, worker = worker_words(opts, positional[1]),
-      foreign = foreign(evaluated, opts, positional[1]) })
+      version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs,
+      worker = worker_words(opts, positional[1]), foreign = foreign(evaluated, opts, positional[1]) })
    progress:finish()
    if result.repeats and not opts.quiet then
       sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))

@@ -3,7 +3,7 @@
 local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
 
-local step = { kind = "concat", version = 1, exact = true, seedless = true, inputs = { rows = "list" } }
+local step = { kind = "concat", version = 1, early = true, exact = true, seedless = true, inputs = { rows = "list" } }
 
 step.params = {}
 

@@ -78,6 +78,9 @@ local function open(name, fact, dir, tokenizer, params)
    return { name = name, n = fact.windows, tokens = tokens }
 end
 
+--- What forecasts want to know of the data.
+function step.extent(data) return require("ftpipe.outlook").extent(data) end
+
 function step.run(ctx, inputs, params)
    local with = inputs.with
    local tokenizer = with.tokenizer

@@ -201,6 +201,20 @@ function step.run(ctx, inputs, given)
    return model
 end
 
+--- What is wrong with the settings, as far as it can be told before anything ran.
+function step.preflight(params, plan, s)
+   local problems = {}
+   local function try(f, ...)
+      local ok, e = pcall(f, ...)
+      if not ok then problems[#problems + 1] = tostring(type(e) == "table" and e.message or e) end
+   end
+   try(step.precision_of, params.precision)
+   local m = require("ftpipe.outlook").model_of(plan, s.inputs.model)
+   if m and m.options.task then try(step.metric_of, tasks.of(m), params.metric) end
+   if m and params.freeze then try(m.freeze, m, params.freeze) end
+   return problems
+end
+
 --- For `plan`: the values of auto, where encoder and files can be looked at already.
 function step.resolve(params, plan, s)
    local found, seen = {}, {}

@@ -6,7 +6,7 @@ local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
 local sharing = require "ftpipe.sharing"
 
-local step = { kind = "folds", version = 1, exact = true, inputs = { rows = "required" } }
+local step = { kind = "folds", version = 1, early = true, exact = true, inputs = { rows = "required" } }
 
 step.params = {
    folds = { type = "integer", default = 5, min = 2 },

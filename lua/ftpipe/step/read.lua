@@ -9,7 +9,7 @@ local files = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "read", version = 1, exact = true, seedless = true,
+local step = { kind = "read", version = 1, early = true, exact = true, seedless = true,
    inputs = { from = "optional", train = "optional", valid = "optional", test = "optional" },
    sources = { "from", "train", "valid", "test" } }
 
@@ -40,6 +40,7 @@ step.params = {
 }
 
 local splits = { "train", "valid", "test" }
+local TOLD = 5      -- bad rows of a file that are told one by one
 
 -- Paths by key: { from } or { train, valid, test }.
 local function places(params, inputs)
@@ -94,30 +95,41 @@ local function check(params, inputs)
    end
 end
 
+-- Rows of a file; what is wrong with it goes to the list, so that all files are looked at.
+local function read_file(task, path, params, reject, problems)
+   local bad = 0
+   local ok, rows = pcall(files.read, task, path, params, function(line, message, raw)
+      if params.bad == "quarantine" then return reject(path, line, message, raw) end
+      bad = bad + 1
+      if bad <= TOLD then
+         problems[#problems + 1] = failure.new("data", message, message:find "not UTF%-8" and not params.encoding
+            and 'convert the file to UTF-8, or say which it is: encoding = "latin-1"'
+            or "fix the row, or keep bad rows aside with --set bad=quarantine")
+      end
+   end)
+   if ok and bad > TOLD then
+      problems[#problems + 1] = failure.new("data", ("%s: and %d more rows that cannot be read"):format(path, bad - TOLD))
+   elseif not ok and bad == 0 then
+      if not failure.is(rows) and type(rows) ~= "string" then error(rows, 0) end
+      problems[#problems + 1] = failure.wrap(rows)
+   end
+   return ok and rows or nil
+end
+
 function step.run(ctx, inputs, params)
    check(params, inputs)
    local task = tasks.find(params.task)
    local rejected, reject = quarantine()
-   local function read(path)
-      return files.read(task, path, params, function(line, message, raw)
-         if params.bad == "error" then
-            failure.raise("data", message, message:find "not UTF%-8" and not params.encoding
-               and 'convert the file to UTF-8, or say which it is: encoding = "latin-1"'
-               or "fix the row, or keep bad rows aside with --set bad=quarantine")
-         end
-         reject(path, line, message, raw)
-      end)
-   end
+   local problems = {}
    local out = { task = task.name, splits = {}, rejected_rows = rejected, text = params.text, pair = params.pair,
       label = params.label, map = params.map }
    local at = places(params, inputs)
-   if at.from then
-      out.splits.all = read(at.from)
-   else
-      for _, name in ipairs(splits) do
-         if at[name] then out.splits[name] = read(at[name]) end
+   for _, name in ipairs { "from", table.unpack(splits) } do
+      if at[name] and (name == "from") == (at.from ~= nil) then
+         out.splits[name == "from" and "all" or name] = read_file(task, at[name], params, reject, problems)
       end
    end
+   failure.raise_all(problems)
    out.rejected = #rejected
    if out.rejected > 0 then ctx:say(("%d bad rows are in %s/rejected.csv"):format(out.rejected, ctx.out)) end
    return out

@@ -8,7 +8,7 @@ local rows_of = require "ftpipe.rows"
 local sharing = require "ftpipe.sharing"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "split", version = 1, exact = true, inputs = { rows = "required" } }
+local step = { kind = "split", version = 1, early = true, exact = true, inputs = { rows = "required" } }
 
 step.params = {
    valid = { type = "number", default = 0.1, min = 0, max = 0.9 },

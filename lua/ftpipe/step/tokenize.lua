@@ -7,7 +7,7 @@ local stats = require "ftpipe.stats"
 local tasks = require "ftpipe.task"
 local texts = require "ftpipe.texts"
 
-local step = { kind = "tokenize", version = 1, exact = true, seedless = true,
+local step = { kind = "tokenize", version = 1, early = true, exact = true, seedless = true,
    inputs = { rows = "required", with = "required" } }
 
 step.params = {
@@ -67,6 +67,9 @@ local function max_length_of(params, task, limit)
    end
    return params.max_length
 end
+
+--- What forecasts want to know of the data.
+function step.extent(data) return require("ftpipe.outlook").extent(data) end
 
 function step.run(ctx, inputs, params)
    local splits, with = inputs.rows.splits, inputs.with

@@ -84,9 +84,9 @@ function task.encode(splits, with, params)
    end
    local ids = {}
    for k, label in ipairs(out.labels) do ids[label] = k end
-   for _, name in ipairs { "train", "valid", "test" } do
+   failure.each({ "train", "valid", "test" }, function(name)
       if splits[name] then out[name] = encode(name, splits[name], ids, with, params) end
-   end
+   end)
    return out
 end
 

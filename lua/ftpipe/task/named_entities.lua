@@ -117,12 +117,12 @@ function task.encode(splits, with, params)
    if #types == 0 then failure.raise("data", ("%s: no training row has an entity"):format(splits.train.file)) end
    local out = { labels = tags.labels(types), stride = tagger.stride(params.max_length, params.stride), notes = {},
       style = splits.train.styles[1] }
-   for _, name in ipairs { "train", "valid", "test" } do
+   failure.each({ "train", "valid", "test" }, function(name)
       if splits[name] then
          out[name] = encode(name, splits[name], with, params, out.labels)
          out.notes[#out.notes + 1] = note(out[name])
       end
-   end
+   end)
    return out
 end
 
