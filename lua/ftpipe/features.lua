@@ -60,6 +60,7 @@ function features.compute(model, tokens, done, tick)
    local self = around(model, tokens, done, tensor.new { model:features_per_row(done) and rows or total, model.dims.hidden })
    local finished = 0
    for _, index in ipairs(scoring.batches(tokens, 4096)) do
+      scoring.stop_if_asked()
       model:begin()
       local batch = tokens:batch(index)
       local h <close> = model:features(batch, done):tensor()

@@ -342,6 +342,9 @@ function nn.sgd(model, opts) return new_optimiser("sgd", model, opts) end
 
 --- One update from the gradients gathered by update:backward. Returns learning rate and gradient norm.
 function optimiser:step(update)
+   local ctx = update.context
+   update.stepped, update.history_size = (update.stepped or 0) + 1, ctx and #ctx.history
+   if update.replayed then return update.lr, update.grad_norm end      -- its weights came with the checkpoint
    local scale = self.schedule(update.index, update.total)
    local norm, message = self.core:step(scale, self.clip)
    if not norm then

@@ -146,6 +146,7 @@ end
 local function run_step(run, step, inputs)
    if trains(step) then run:mark_log(step) end
    local ctx = step_context(run, step)
+   run.contexts[step.id] = ctx
    if step.kind == "lua" then
       for key, v in pairs(inputs) do
          if artifact.is_model(v) then inputs[key] = ctx:own(v) end
@@ -172,6 +173,8 @@ local function guarded(run, step, inputs)
    end, run, step, inputs)
    if ok then return value, facts end
    if value.ftpipe == "interrupted" then
+      local ctx = run.contexts[step.id]
+      if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
       value.hint = "type the same command again to go on: " .. (run.options.command or "ftpipe run " .. run.plan.file)
    end
    error(value, 0)
@@ -197,7 +200,7 @@ end
 -- Before a training step writes its first line: where to cut the log if it must begin again. With a checkpoint it does
 -- not begin again, and the checkpoint says where to cut.
 function run_meta:mark_log(step)
-   if fs.stat(self:directory(step) .. "/checkpoint.safetensors") then return end
+   if training.has_checkpoint(self:directory(step)) then return end
    local path = self.out .. "/.run/" .. step.id .. ".begin"
    local size = fs.read(path)
    if size then return self:truncate_log(math.tointeger(tonumber(size))) end
@@ -275,7 +278,7 @@ local function begin(plan, options, at)
    if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
-      settled = {}, cards = {}, resumed = {}, share = {}, progress = options.progress, fingerprint = computes, digest = digest,
+      settled = {}, cards = {}, resumed = {}, share = {}, contexts = {}, progress = options.progress, fingerprint = computes, digest = digest,
       started = sys.date(), log_path = out .. "/log.jsonl" }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = computes, identities = at.identities,
       force = forced_still(out, plan, options.force, resumes),
@@ -428,7 +431,7 @@ function runner.work(plan, options)
    make_certain(at)
    local step = plan.by_id[options.step]
    if not step then failure.raise("usage", ("there is no step '%s'"):format(options.step)) end
-   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {}, resumed = {}, share = {},
+   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {}, resumed = {}, share = {}, contexts = {},
       progress = options.progress, fingerprint = at.computes,
       log_path = ("%s/.run/%s.log"):format(options.out, step.id) }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = at.computes, identities = at.identities,

@@ -138,6 +138,7 @@ end
 -- and everything computed from it lives until the next one is asked for. `windows` says which rows are of one example, where
 -- examples are read in several: a model's logits are then their means.
 function update_methods:batches()
+   if self.replayed then return function() end end
    local parts, k, last = training.parts(training.lengths(self.split), self.examples, self.budget), 0, nil
    return function()
       if last then close(last) end
@@ -216,7 +217,7 @@ function context:updates(split, opts)
 
    local function finish_update()
       local now = sys.now()
-      self.cursor = update.index
+      self.cursor, self.update = update.index, nil
       self.epoch_loss = (self.epoch_loss or 0) + update.loss_sum
       self.epoch_rows = (self.epoch_rows or 0) + update.count
       self:record(update, now - started)
@@ -246,6 +247,11 @@ function context:updates(split, opts)
          prepare = opts.prepare, budget = opts.tokens_per_batch or training.TOKENS, tokens = 0, loss_sum = 0 }, update_methods)
       if split.weights then update.count = total_weight(split.weights, examples) end
       if opts.count then update.count = opts.count(update) end
+      if self.pending then      -- its weights are there; what the loop does at its end is still to be done
+         for name, value in pairs(self.pending) do update[name] = value end
+         update.replayed, self.pending = true, nil
+      end
+      self.update = update
       return update
    end
 end
@@ -325,7 +331,7 @@ function context:best(model)
    return model
 end
 
--- ==== Checkpoints: one file, replaced whole ====
+-- ==== Checkpoints: the last one, and the one before ====
 
 --- Called by optimisers: what checkpoints must hold.
 function context:attach(model, optimiser)
@@ -333,9 +339,42 @@ function context:attach(model, optimiser)
    self.optimisers[#self.optimisers + 1] = optimiser
 end
 
-local function path_of(self) return self.dir .. "/checkpoint.safetensors" end
+local NAMES = { "checkpoint.safetensors", "before.safetensors" }      -- newest first
 
-function context:checkpoint()
+--- Whether a step's directory holds a checkpoint.
+---@param dir string
+function training.has_checkpoint(dir)
+   for _, name in ipairs(NAMES) do if fs.stat(dir .. "/" .. name) then return true end end
+   return false
+end
+
+-- The last one that can be read, and what it says. After a power cut a file system may have lost the newest.
+local function last_checkpoint(self)
+   local problem
+   for _, name in ipairs(NAMES) do
+      local path = self.dir .. "/" .. name
+      if fs.stat(path) then
+         local saved, message = store.open(path)
+         local state = saved and json.decode(saved:metadata("state") or "null")
+         if type(state) == "table" and state.version == 2 then return saved, state end
+         problem = problem or message or path .. " is not a checkpoint of this version"
+      end
+   end
+   failure.raise("data", problem, "begin anew: remove " .. self.dir)
+end
+
+--- Where training is stopped while it scores: the update's weights are there, its end is still to come. True where that was
+-- saved.
+function context:save_pending()
+   local update = self.update
+   if not update or not self.optimisers or update.stepped ~= #self.optimisers or #self.history ~= update.history_size then
+      return false
+   end
+   self:checkpoint { loss_sum = update.loss_sum, tokens = update.tokens, lr = update.lr, grad_norm = update.grad_norm }
+   return true
+end
+
+function context:checkpoint(pending)
    self.last_checkpoint = sys.now()
    if not self.dir or not self.optimisers or #self.optimisers == 0 then return end
    local tensors, steps = {}, json.array {}
@@ -355,12 +394,14 @@ function context:checkpoint()
       for name, t in pairs(best.weights) do tensors["best/" .. name] = t end
    end
    if self.log then self.log:flush() end
-   local state = { version = 1, cursor = self.cursor, total = self.total, steps = steps, history = json.array(self.history),
+   local state = { version = 2, pending = pending, cursor = self.cursor, total = self.total, steps = steps, history = json.array(self.history),
       best = best and { score = best.score, loss = best.loss, epoch = best.epoch } or json.null,
       epoch_loss = self.epoch_loss or 0, epoch_rows = self.epoch_rows or 0, log_size = self.log and self.log:size() or 0,
       fingerprint = self.fingerprint or "" }
    failure.try("system", fs.mkdirs(self.dir))
-   failure.try("system", store.write(path_of(self), tensors, { state = json.encode(state) }))
+   local path = ("%s/%s"):format(self.dir, NAMES[1])
+   if fs.stat(path) then failure.try("system", fs.rename(path, ("%s/%s"):format(self.dir, NAMES[2]))) end
+   failure.try("system", store.write(path, tensors, { state = json.encode(state) }))
 end
 
 local function restore_tensors(self, saved)
@@ -380,12 +421,8 @@ end
 
 --- Go back to the last checkpoint; nil if there is none. Everything must have been made as it was then.
 function context:restore()
-   if not self.dir or not fs.stat(path_of(self)) or not self.optimisers then return nil end
-   local saved = failure.try("data", store.open(path_of(self)))
-   local state = json.decode(saved:metadata("state") or "null")
-   if type(state) ~= "table" or state.version ~= 1 then
-      failure.raise("data", path_of(self) .. " is not a checkpoint of this version")
-   end
+   if not self.dir or not training.has_checkpoint(self.dir) or not self.optimisers then return nil end
+   local saved, state = last_checkpoint(self)
    if state.fingerprint ~= (self.fingerprint or "") then
       failure.raise("usage", ("this run was begun with %s, but now %s would compute; its bits would differ")
          :format(state.fingerprint, self.fingerprint), "begin anew with another --out, or use the former library (--blas)")
@@ -402,7 +439,7 @@ function context:restore()
       self.best_so_far = { score = state.best.score, loss = state.best.loss, epoch = state.best.epoch, weights = weights }
    end
    self.epoch_loss, self.epoch_rows = state.epoch_loss, state.epoch_rows
-   self.resumed_at, self.log_size = state.cursor, state.log_size
+   self.resumed_at, self.log_size, self.pending = state.cursor, state.log_size, state.pending
    if self.on_resume then self.on_resume(state) end
    self.best_model = self.models[1]
    return state.cursor

@@ -3,6 +3,7 @@
  * Printing goes through the two sinks that the command line gave to the host, so that
  * only runtime/cli decides what reaches the user.
  */
+#include <errno.h>
 #include <omp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -314,7 +315,11 @@ static volatile sig_atomic_t interrupts;
 
 static void on_interrupt(int signal_number)
 {
+    static const char text[] = "\nstopping; what is done so far is saved first (once more: stop at once)\n";
     if (++interrupts >= 2) _exit(128 + signal_number);
+    const int before = errno;
+    if (write(2, text, sizeof text - 1) < 0) errno = EIO;
+    errno = before;
 }
 
 static int sys_interrupted(lua_State *L)

@@ -112,3 +112,5 @@ check.test("a_checkpoint_that_cannot_be_read_gives_way_to_the_one_before", funct
 end)
 
 fs.remove(dir)
+
+check.done()
