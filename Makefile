@@ -257,11 +257,17 @@ format:
 # -- the rest ------------------------------------------------------------------
 
 share := $(DESTDIR)$(PREFIX)/share/ftpipe
+completions := $(DESTDIR)$(PREFIX)/share
 
 install: all
 	@install -d $(DESTDIR)$(PREFIX)/bin $(share)/pipelines $(addprefix $(share)/,$(sort $(dir $(lua_files) $(builtin))))
 	@install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/ftpipe
 	@for f in LICENSE $(pipelines) $(lua_files) $(builtin); do install -m 644 $$f $(share)/$$f || exit; done
+	@install -d $(completions)/bash-completion/completions $(completions)/zsh/site-functions $(completions)/fish/vendor_completions.d
+	@$(BIN) completions bash > $(completions)/bash-completion/completions/ftpipe
+	@$(BIN) completions zsh > $(completions)/zsh/site-functions/_ftpipe
+	@$(BIN) completions fish > $(completions)/fish/vendor_completions.d/ftpipe.fish
+	@$(BIN) definitions > $(share)/definitions.lua
 	@echo 'installed $(DESTDIR)$(PREFIX)/bin/ftpipe and $(share)'
 
 clean:

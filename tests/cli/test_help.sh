@@ -41,8 +41,8 @@ check "plan writes nothing" test ! -e "$work/runs"
 check "plan of a missing file" test "$(code plan "$work/nowhere.lua")" = 2
 
 check "the bytes of a plan do not depend on locale and time zone" sh -c "
-    LC_ALL=C TZ=UTC '$FTPIPE' plan pipelines/sentiment.lua --set model='$work/encoder' --set data='$work/reviews.csv' > '$work/a'
-    LC_ALL=de_DE.UTF-8 TZ=Asia/Tokyo '$FTPIPE' plan pipelines/sentiment.lua --set model='$work/encoder' --set data='$work/reviews.csv' > '$work/b'
+    LC_ALL=C TZ=UTC '$FTPIPE' plan pipelines/sentiment.lua --json --set model='$work/encoder' --set data='$work/reviews.csv' > '$work/a'
+    LC_ALL=de_DE.UTF-8 TZ=Asia/Tokyo '$FTPIPE' plan pipelines/sentiment.lua --json --set model='$work/encoder' --set data='$work/reviews.csv' > '$work/b'
     cmp -s '$work/a' '$work/b'"
 colours() { NO_COLOR=1 "$FTPIPE" run pipelines/sentiment.lua --set model="$work/encoder" --set data="$work/reviews.csv" --set epochs=1 \
     --set head_epochs=1 --out "$work/run" > "$work/out" 2>&1 && ! grep -q "$(printf '\033')" "$work/out"; }

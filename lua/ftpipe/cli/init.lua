@@ -11,7 +11,7 @@ local errors = require "ftpipe.cli.errors"
 local cli = {}
 
 local names = { "run", "new", "plan", "why", "graph", "runs", "show", "compare", "cache", "check", "fetch", "predict",
-   "score", "lua", "doctor", "bench", "help", "version" }
+   "score", "lua", "doctor", "bench", "completions", "definitions", "help", "version" }
 
 --- A command by name, or nil where there is none.
 ---@param name string

@@ -31,9 +31,18 @@ end
 local new = {
    summary = "Write a commented pipeline file to start from",
    usage = "new NAME [DIR]",
-   details = listing() .. "\n\nThe file is DIR/NAME.lua (DIR: the current folder); a file that is there already is left alone.",
+   details = listing() .. "\n\nThe file is DIR/NAME.lua (DIR: the current folder); a file that is there already is left alone.\n"
+      .. "Editors get .luarc.json and .ftpipe/ftpipe.lua beside it.",
    options = {},
 }
+
+-- What an editor needs to complete pipeline files; settings that are there already stay.
+local function editor_files(dir)
+   local definitions = require "ftpipe.cli.definitions"
+   failure.try("system", fs.mkdirs(dir .. "/.ftpipe"))
+   failure.try("system", fs.write(dir .. "/.ftpipe/ftpipe.lua", definitions.text()))
+   if not fs.stat(dir .. "/.luarc.json") then failure.try("system", fs.write(dir .. "/.luarc.json", definitions.settings())) end
+end
 
 function new.run(_, positional)
    local name, dir = positional[1], positional[2] or "."
@@ -49,6 +58,7 @@ function new.run(_, positional)
    failure.try("system", fs.mkdirs(dir))
    local text = failure.try("system", host.pipeline(name))
    failure.try("system", fs.write(path, text))
+   editor_files(dir)
    local shown = path:gsub("^%./", "")
    sys.out(shown .. "\n")
    sys.err(("to try it: ftpipe run %s --set ...; its parameters: ftpipe help %s\n"):format(shown, shown))
