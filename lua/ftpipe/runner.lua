@@ -163,6 +163,10 @@ local function run_step(run, step, inputs)
    return value, facts_of(run, step, value)
 end
 
+local function to_go_on(run)
+   return "type the same command again to go on: " .. (run.options.command or "ftpipe run " .. run.plan.file)
+end
+
 -- A step's error tells where the pipeline made the step.
 local function guarded(run, step, inputs)
    local ok, value, facts = xpcall(run_step, function(e)
@@ -175,7 +179,7 @@ local function guarded(run, step, inputs)
    if value.ftpipe == "interrupted" then
       local ctx = run.contexts[step.id]
       if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
-      value.hint = "type the same command again to go on: " .. (run.options.command or "ftpipe run " .. run.plan.file)
+      value.hint = to_go_on(run)
    end
    error(value, 0)
 end
@@ -346,10 +350,33 @@ local function note_speed(run, step)
       flops = scaled(work.flops), tokens = scaled(work.tokens), bytes = work.bytes })
 end
 
+-- A note of the step at work, which outlives a process that is killed, and what is said where it crashes.
+local function mark(run, step)
+   local path = run.out .. "/.run/running"
+   if not step then
+      sys.on_crash ""
+      fs.remove(path)
+   else
+      failure.try("system", fs.write(path, json.encode { step = step.id, where = step.where }))
+      sys.on_crash(("\nftpipe: %s: step '%s' crashed\n  hint: %s\n"):format(step.where, step.id, to_go_on(run)))
+   end
+end
+
+-- How the last attempt ended, where nobody could say it.
+local function say_last_end(run)
+   local note = json.decode(fs.read(run.out .. "/.run/running") or "null")
+   if type(note) ~= "table" or not run.progress then return end
+   run.progress:line(("the last attempt ended in the middle of step '%s' (%s): it crashed, was killed (out of memory?), or the "
+      .. "machine stopped"):format(tostring(note.step), tostring(note.where)))
+end
+
 local function perform(run, step)
    run:note()
    local forced = run.schedule:state(step).forced
-   run.schedule:perform(step)
+   mark(run, step)
+   local ok, e = pcall(run.schedule.perform, run.schedule, step)
+   mark(run, nil)
+   if not ok then error(e, 0) end
    if forced then failure.try("system", fs.write(("%s/.run/%s.forced"):format(run.out, step.id), "")) end
    note_speed(run, step)
    run:note()
@@ -357,6 +384,7 @@ end
 
 local function execute(run)
    local taken, jobs = json.array {}, run.options.jobs or 1
+   say_last_end(run)
    preflight.run(run, function(step) perform(run, step) end)
    if jobs > 1 then
       run.schedule:forget_all()
