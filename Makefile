@@ -221,8 +221,8 @@ test-real: $(real_programs) $(BIN)
 	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests TEST_TIMEOUT=7200 TEST_JOBS=1 MODEL='$(MODEL)' DATA='$(DATA)' \
 	  sh tests/run.sh $(wildcard tests/real/*.sh)
 
-bench: $(BIN)
-	@FTPIPE=$(BIN) sh tests/bench/run.sh
+bench: $(BIN) $(call built,$(wildcard tests/bench/bench_*.c))
+	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests sh tests/bench/run.sh
 
 demo: all
 	@FTPIPE=$(BIN) sh tests/demo/run.sh

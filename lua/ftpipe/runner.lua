@@ -282,7 +282,8 @@ local function begin(plan, options, at)
    if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
-      settled = {}, cards = {}, resumed = {}, share = {}, contexts = {}, progress = options.progress, fingerprint = computes, digest = digest,
+      settled = {}, cards = {}, resumed = {}, share = {}, contexts = {}, progress = options.progress, fingerprint = computes,
+      digest = digest,
       started = sys.date(), log_path = out .. "/log.jsonl" }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = computes, identities = at.identities,
       force = forced_still(out, plan, options.force, resumes),
@@ -459,7 +460,8 @@ function runner.work(plan, options)
    make_certain(at)
    local step = plan.by_id[options.step]
    if not step then failure.raise("usage", ("there is no step '%s'"):format(options.step)) end
-   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {}, resumed = {}, share = {}, contexts = {},
+   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {},
+      resumed = {}, share = {}, contexts = {},
       progress = options.progress, fingerprint = at.computes,
       log_path = ("%s/.run/%s.log"):format(options.out, step.id) }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = at.computes, identities = at.identities,

@@ -394,7 +394,8 @@ function context:checkpoint(pending)
       for name, t in pairs(best.weights) do tensors["best/" .. name] = t end
    end
    if self.log then self.log:flush() end
-   local state = { version = 2, pending = pending, cursor = self.cursor, total = self.total, steps = steps, history = json.array(self.history),
+   local state = { version = 2, pending = pending, cursor = self.cursor, total = self.total, steps = steps,
+      history = json.array(self.history),
       best = best and { score = best.score, loss = best.loss, epoch = best.epoch } or json.null,
       epoch_loss = self.epoch_loss or 0, epoch_rows = self.epoch_rows or 0, log_size = self.log and self.log:size() or 0,
       fingerprint = self.fingerprint or "" }

@@ -75,7 +75,8 @@ function writers.bash(commands)
    line "    done"
    line "    COMPREPLY=()"
    line "    if [[ -z $command ]]; then"
-   line("        COMPREPLY=($(compgen -W %s -- \"$cur\")); return", quoted(table.concat(names_of(commands), " ") .. " --help --version"))
+   line("        COMPREPLY=($(compgen -W %s -- \"$cur\")); return",
+      quoted(table.concat(names_of(commands), " ") .. " --help --version"))
    line "    fi"
    line "    case $command,$prev in"
    for _, c in ipairs(commands) do
@@ -99,10 +100,12 @@ function writers.bash(commands)
    line "    case $command,$((COMP_CWORD - place)) in"
    for _, c in ipairs(commands) do
       local first = first_of(c)
-      if first then line("    %s,1) COMPREPLY=($(compgen -W %s -- \"$cur\")); return ;;", c.name, quoted(table.concat(first, " "))) end
+      if first then
+         line("    %s,1) COMPREPLY=($(compgen -W %s -- \"$cur\")); return ;;", c.name, quoted(table.concat(first, " ")))
+      end
       if takes_pipeline[c.name] then
-         line("    %s,*) COMPREPLY=($(compgen -f -X '!*.lua' -- \"$cur\") $(compgen -d -- \"$cur\")); compopt -o filenames; return ;;",
-            c.name)
+         line("    %s,*) COMPREPLY=($(compgen -f -X '!*.lua' -- \"$cur\") $(compgen -d -- \"$cur\"))", c.name)
+         line "        compopt -o filenames; return ;;"
       end
    end
    line "    esac"

@@ -35,7 +35,8 @@ end
 local function note_of(spec)
    local parts = {}
    if spec.help then parts[1] = spec.help end
-   if spec.default ~= nil and type(spec.default) ~= "table" then parts[#parts + 1] = ("default %s"):format(tostring(spec.default)) end
+   local default = type(spec.default) ~= "table" and spec.default
+   if default ~= nil and default ~= false or spec.default == false then parts[#parts + 1] = "default " .. tostring(default) end
    if spec.min or spec.max then parts[#parts + 1] = ("%s to %s"):format(spec.min or "-inf", spec.max or "inf") end
    return table.concat(parts, "; ")
 end
@@ -57,7 +58,8 @@ local function kind_text(unit, out)
          :gsub(" +$", ""))
    end
    out[#out + 1] = ""
-   out[#out + 1] = ("---@param args ftpipe.args.%s\n---@return ftpipe.handle\nfunction ft.%s(args) end\n"):format(unit.kind, unit.kind)
+   out[#out + 1] = ("---@param args ftpipe.args.%s\n---@return ftpipe.handle\nfunction ft.%s(args) end\n"):format(unit.kind,
+      unit.kind)
 end
 
 local HEAD = [[

@@ -24,7 +24,7 @@ function help.overview()
       "--lua DIR (or FTPIPE_LUA=DIR) takes the program's own Lua files from DIR.\n\n",
       "Data goes to standard output, messages to standard error.\n",
       "Exit codes: 0 done, 1 a step failed, 2 usage or bad input, 3 locked by another process, or a\n",
-      "pipeline wants to read where it may not, 130 interrupted (the same command goes on).\n",
+      "pipeline wants to read where it may not, 4 the network failed, 130 interrupted (the same command goes on).\n",
    }
 end
 
