@@ -333,7 +333,10 @@ function outlook.of(plan, schedule, engine)
       if not state.hit and not state.ran and step.unit.stored ~= false then
          local ok, work = pcall(outlook.work, plan, schedule, step)
          local row = { work = ok and work or nil }
-         if ok then row.seconds, row.seen = seconds_for(known, work) end
+         if ok then      -- below a low ceiling of memory there is no room to measure
+            local told, seconds, seen = pcall(seconds_for, known, work)
+            if told then row.seconds, row.seen = seconds, seen end
+         end
          if ok then row.memory, row.disk = work.memory, work.disk end
          out.steps[step.id] = row
          out.seconds, out.partial = out.seconds + (row.seconds or 0), out.partial or not row.seconds

@@ -15,7 +15,7 @@ ulimit -c 0
 
 check() { name=$1; shift; if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAILED $name"; fi; }
 says() { grep -q -- "$1" message; }
-job() { exec "$FTPIPE" run sentiment.lua --set model=encoder --set data=reviews.csv --set head_epochs=2 --set epochs=300 --set lr=1e-3 \
+job() { exec "$FTPIPE" run sentiment.lua --set model=encoder --set data=reviews.csv --set head_epochs=2 --set epochs=300 --set lr=1e-5 \
     --checkpoint 0 --out out "$@"; }
 # ended_by SIGNAL TEXT: the job gets it in the middle of stage two, once it has said that
 ended_by() {
