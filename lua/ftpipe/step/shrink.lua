@@ -1,5 +1,6 @@
 --- ft.shrink: a small encoder cut from a large one, for ft.distill to heal: some of its layers (as DistilBERT was begun, Sanh et
--- al. 2019, arXiv:1910.01108), the feed-forward channels of largest weights, the more frequent tokens, the first positions.
+-- al. 2019, arXiv:1910.01108), the feed-forward channels of largest weights, the more frequent tokens, the first positions,
+-- and embeddings of fewer channels (the student is then an ELECTRA).
 --
 -- The vocabulary loses tokens from its end: published WordPiece vocabularies list them by frequency. Words whose token is
 -- gone are cut into smaller pieces, so single letters, digits and signs stay.
@@ -9,6 +10,7 @@ local json = require "ftpipe.core.json"
 local tensor = require "ftpipe.core.tensor"
 local text = require "ftpipe.core.text"
 local failure = require "ftpipe.failure"
+local factor = require "ftpipe.factor"
 local model = require "ftpipe.model"
 
 local step = { kind = "shrink", version = 1, exact = true, seedless = true, stored = false, inputs = { on = "required" } }
@@ -18,6 +20,7 @@ step.params = {
    inner = { type = "integer", min = 1, help = "channels of the feed-forward blocks; all unless said" },
    vocabulary = { type = "integer", min = 100, help = "tokens; all unless said" },
    positions = { type = "integer", min = 3, help = "tokens of the longest row; as before unless said" },
+   embedding = { type = "integer", min = 3, help = "channels of the embeddings, fewer than the encoder has; as many unless said" },
 }
 
 -- ==== Vocabulary ====
@@ -144,37 +147,67 @@ local function check_layers(layers, n)
    end
 end
 
+-- The student's config.json.
+local function config_of(on, layers, sizes, tokenizer)
+   local config = {}
+   for k, v in pairs(on.config) do config[k] = v end
+   local keys = on.unit.keys
+   config[keys.layers], config[keys.inner], config[keys.vocab] = #layers, sizes.inner, sizes.vocab
+   config[keys.positions] = on.dims.first_position + sizes.positions
+   if tokenizer ~= on.tokenizer then config.pad_token_id = tokenizer:special "pad" end
+   if sizes.embedding then config.model_type, config.embedding_size = "electra", sizes.embedding end
+   return config
+end
+
+local function check_embedding(on, e)
+   if on.unit.name ~= "bert" or e >= on.dims.hidden then
+      failure.raise("usage", ("embedding = %d: an encoder of type %s with %d channels has no narrower embeddings of that kind")
+         :format(e, on.unit.name, on.dims.hidden), "a BERT, and fewer channels than it has")
+   end
+end
+
+-- Rows of the teacher's tables, or their factors.
+local function cut_embeddings(ctx, large, small, ids, sizes)
+   if sizes.embedding then
+      local zero_based = {}
+      for k, id in ipairs(ids) do zero_based[k] = id - 1 end
+      local fitted, kept = factor.fit(large.encoder.embed, zero_based, sizes.positions, small.dims.types, sizes.embedding)
+      for name, t in pairs(fitted) do weights_of(small, "encoder.embed." .. name):copy(t) end
+      ctx:say(("%s: embeddings of %d channels keep %.1f %% of the variance of %d"):format(ctx.step, sizes.embedding, 100 * kept,
+         large.dims.hidden))
+      return
+   end
+   for _, p in ipairs(small:parameters()) do
+      local name = p:name()
+      if name:find "^encoder%.embed%." then
+         local rows = name == "encoder.embed.word.weight" and ids or name == "encoder.embed.position.weight"
+            and range(large.dims.first_position + sizes.positions)
+         p:tensor():copy(rows and weights_of(large, name):take_rows(rows) or weights_of(large, name))
+      end
+   end
+end
+
 function step.run(ctx, inputs, params)
    local on = inputs.on
    local d = on.dims
    local layers = params.layers or range(d.layers)
    for k, l in ipairs(layers) do layers[k] = math.tointeger(tonumber(l)) or l end
    check_layers(layers, d.layers)
-   local inner, positions = math.min(params.inner or d.inner, d.inner), math.min(params.positions or d.positions, d.positions)
+   if params.embedding then check_embedding(on, params.embedding) end
    local tokenizer, ids = on.tokenizer, range(d.vocab)
    if params.vocabulary then
       local kept = kept_tokens(on.tokenizer, params.vocabulary)
       tokenizer = smaller_tokenizer(ctx, on, kept)
       for k = 1, math.max(#kept, #ids) do ids[k] = kept[k] and kept[k] + 1 end
    end
-   local config = {}
-   for k, v in pairs(on.config) do config[k] = v end
-   local keys = on.unit.keys
-   config[keys.layers], config[keys.inner], config[keys.vocab] = #layers, inner, #ids
-   config[keys.positions] = d.first_position + positions
-   if tokenizer ~= on.tokenizer then config.pad_token_id = tokenizer:special "pad" end
-
+   local sizes = { inner = math.min(params.inner or d.inner, d.inner), embedding = params.embedding, vocab = #ids,
+      positions = math.min(params.positions or d.positions, d.positions) }
    local large = model.replace_head(on, { head = "hidden_states", width = 1 }, ctx.seed)
-   local small = model.replace_head(model.blank(config, tokenizer), { head = "hidden_states", width = 1 }, ctx.seed)
-   for _, p in ipairs(small:parameters()) do
-      local name = p:name()
-      if name:find "^encoder%.embed%." then
-         local rows = name == "encoder.embed.word.weight" and ids or name == "encoder.embed.position.weight"
-            and range(d.first_position + positions)
-         p:tensor():copy(rows and weights_of(large, name):take_rows(rows) or weights_of(large, name))
-      end
-   end
-   for to, from in ipairs(layers) do cut_layer(large, small, from, to, inner) end
+   local small = model.replace_head(model.blank(config_of(on, layers, sizes, tokenizer), tokenizer),
+      { head = "hidden_states", width = 1 }, ctx.seed)
+   large:set_dropout(0)
+   cut_embeddings(ctx, large, small, ids, sizes)
+   for to, from in ipairs(layers) do cut_layer(large, small, from, to, sizes.inner) end
    local count = 0
    for _, p in ipairs(small:parameters()) do
       if p:name():find "^encoder%." then count = count + p:tensor():count() end
