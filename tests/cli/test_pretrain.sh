@@ -80,6 +80,8 @@ check "and config.json says so" grep -q '"dtype":"float16"' "$work/half/model/co
 small --set keep=1 --set inner=8 --set vocabulary=300 --set updates=3 --set weights=f16 --out "$work/cut"
 check "a student can be cut from its teacher" grep -q "student: 1 layers of " "$work/message"
 check "and knows what it was given" grep -q "distill: .* 2 new (head.out.bias, head.out.weight)" "$work/message"
+small --set keep=1 --set embedding=10 --set vocabulary=300 --set updates=3 --out "$work/narrow"
+check "with narrower embeddings it is an ELECTRA" grep -q '"model_type":"electra"' "$work/narrow/model/config.json"
 small --set keep=99 --out "$work/none"
 check "a layer that is not there is told" grep -q "there is no layer 99; the encoder has " "$work/message"
 small --set student="$work/plain/model" --set updates=3 --out "$work/again"

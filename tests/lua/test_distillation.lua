@@ -64,6 +64,24 @@ check.test("its_gradient_is_that_of_finite_differences", function()
    end, { { 2, 3 } }) < 1e-2)
 end)
 
+check.test("the_map_of_least_squares_is_found", function()
+   local least_squares = require "ftpipe.least_squares"
+   local weight, bias, width = { { 2, -1, 0.5 }, { 0, 3, -2 } }, { 0.25, -4 }, 3
+   local map = least_squares.new(width, 2)
+   for part = 0, 2 do
+      local x, y = {}, {}
+      for i = 1, 20 do
+         local row = { math.sin(i + 7 * part), math.cos(3 * i + part), math.sin(5 * i * (part + 1)) }
+         table.move(row, 1, 3, #x + 1, x)
+         for o = 1, 2 do y[#y + 1] = bias[o] + weight[o][1] * row[1] + weight[o][2] * row[2] + weight[o][3] * row[3] end
+      end
+      map:add(tensor.from(x, { 20, 3 }), tensor.from(y, { 20, 2 }))
+   end
+   local w, b = map:solution(1e-9)
+   for k, v in ipairs(w:table()) do check.near(v, weight[(k - 1) // 3 + 1][(k - 1) % 3 + 1], 1e-4) end
+   for k, v in ipairs(b:table()) do check.near(v, bias[k], 1e-4) end
+end)
+
 check.test("another_order_of_labels_or_other_rows_are_refused", function()
    check.error_contains("the teacher saw 2 rows with labels a, b, c", soft_labels.targets, soft,
       { options = { labels = { "b", "a", "c" } } }, { n = 2 }, { soft_weight = 1, temperature = 1 })

@@ -76,6 +76,60 @@ check.test("frequent_tokens_and_all_signs_stay_with_their_vectors", function()
    fs.remove(ctx.dir)
 end)
 
+-- What the layers see of one row: hidden states of an encoder without layers.
+local function seen(source, ids)
+   local config = {}
+   for k, v in pairs(source.config) do config[k] = v end
+   config.num_hidden_layers = 0
+   local bare = setmetatable({ config = config, dims = source.unit.dimensions(config) }, { __index = source })
+   return (hidden(bare, ids))
+end
+
+local function distance(a, b)
+   local sum, all = 0, 0
+   for i, x in ipairs(b) do sum, all = sum + (a[i] - x) ^ 2, all + x ^ 2 end
+   return sum / all
+end
+
+check.test("narrow_embeddings_give_what_wide_ones_give_the_nearer_the_wider", function()
+   local teacher = model.open(DIR)
+   local wanted, last = seen(teacher, IDS), math.huge
+   for _, e in ipairs { 8, 16, teacher.dims.hidden - 1 } do
+      local d = distance(seen(cut { embedding = e }, IDS), wanted)
+      check.is_true(d < last, ("%d channels: %g after %g"):format(e, d, last))
+      last = d
+   end
+   check.is_true(last < 0.03, ("with all but one channel: %g"):format(last))
+end)
+
+check.test("narrow_vectors_have_no_mean_and_one_length", function()
+   local _, m = hidden(cut { embedding = 12 }, IDS)
+   local t = m.by_name["encoder.embed.word.weight"]:tensor()
+   local n, e = table.unpack(t:shape())
+   local values, length = t:table(), nil
+   for r = 0, n - 1 do
+      local sum, squares = 0, 0
+      for k = 1, e do sum, squares = sum + values[r * e + k], squares + values[r * e + k] ^ 2 end
+      length = length or squares
+      check.near(sum, 0, 1e-4)
+      check.near(squares, length, 1e-3 * length)
+   end
+end)
+
+check.test("narrow_embeddings_make_an_electra_of_the_same_layers", function()
+   local small = cut { embedding = 12, layers = { 2 } }
+   check.equal(small.config.model_type, "electra")
+   check.equal(small.config.embedding_size, 12)
+   local _, m = hidden(small, IDS)
+   local _, large = hidden(model.open(DIR), IDS)
+   check.equal(m.by_name["encoder.layer.0.ffn.up.weight"]:tensor():table(),
+      large.by_name["encoder.layer.1.ffn.up.weight"]:tensor():table())
+end)
+
+check.test("embeddings_as_wide_as_the_encoder_are_refused", function()
+   check.error_contains("has no narrower embeddings of that kind", cut, { embedding = model.open(DIR).dims.hidden })
+end)
+
 check.test("a_layer_that_is_not_there_is_refused", function()
    check.error_contains("there is no layer 4; the encoder has 3", cut, { layers = { 4 } })
 end)

@@ -3,16 +3,19 @@
 -- The loss is the mean squared distance between an affine map of the student's last hidden state and the teacher's, at the
 -- first piece of each word (Jiao et al. 2020, TinyBERT, arXiv:1909.10351, the loss of the last layer). The two may have
 -- different vocabularies, as long as both cut text into the same words; `data` and `teacher_data` are the same texts as each
--- tokenises them (ft.corpus with apart = true).
+-- tokenises them (ft.corpus with apart = true). The map begins as the one of least squares on some of the texts, so that from
+-- the first update on the student is told where it is wrong, not where the map is.
 
 local core = require "ftpipe.core.corpus"
 local graph = require "ftpipe.core.graph"
 local nn = require "ftpipe.nn"
 local failure = require "ftpipe.failure"
 local finetune = require "ftpipe.step.finetune"
+local least_squares = require "ftpipe.least_squares"
 local model = require "ftpipe.model"
 local pretrain = require "ftpipe.step.pretrain"
 local scoring = require "ftpipe.scoring"
+local sys = require "ftpipe.core.sys"
 
 local step = { kind = "distill", version = 2, trains = true,
    inputs = { student = "required", teacher = "required", data = "required", teacher_data = "required" } }
@@ -61,6 +64,27 @@ function pair:evaluate(split, teacher_split)
    return n > 0 and sum / n or 0
 end
 
+local FIT = 16384      -- words that the map is fitted to, at least, if there are so many
+local RIDGE = 1e-4
+
+-- The map of least squares from what the student gives so far to the teacher's hidden states.
+local function fit_map(both, data, theirs, seed)
+   local student, order = both.student, sys.shuffle(seed, "distill.fit", data.n)
+   local map = least_squares.new(student.dims.hidden, both.teacher.dims.hidden)
+   for first = 1, data.n, 16 do
+      scoring.stop_if_asked()
+      graph.begin "eval"
+      local index = table.move(order, first, math.min(first + 15, data.n), 1, {})
+      local batch = data.tokens:batch(index)
+      both:prepare(batch, index, theirs)
+      map:add(student:hidden(batch, batch.places):tensor():clone(), batch.wanted:tensor():clone())
+      if map.rows >= FIT then break end
+   end
+   local weight, bias = map:solution(RIDGE)
+   student.by_name["head.out.weight"]:tensor():copy(weight)
+   student.by_name["head.out.bias"]:tensor():copy(bias)
+end
+
 local function check(data, theirs)
    for _, name in ipairs { "train", "valid" } do
       local a, b = data[name] and data[name].n or 0, theirs[name] and theirs[name].n or 0
@@ -94,6 +118,7 @@ function step.run(ctx, inputs, params)
    student:set_recompute(params.recompute)
    ctx:card(student)
    local both = pair_of(student, inputs, ctx.seed)
+   fit_map(both, data.train, theirs.train, ctx.seed)
    local opt = finetune.optimiser_of(student, params)
    for update in ctx:updates(data.train, { batch = params.batch, epochs = params.epochs, updates = params.updates,
       tokens_per_batch = params.tokens_per_batch,
