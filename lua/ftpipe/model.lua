@@ -40,6 +40,13 @@ local function same_shape(a, b)
    return true
 end
 
+-- What heads should read of an encoder without a head, where its ftpipe.json says so.
+local function said_pool(dir)
+   local path = dir .. "/ftpipe.json"
+   local own = fs.stat(path) and read_json(path) or {}
+   return own.head == "hidden_states" and own.pool ~= "none" and own.pool or nil
+end
+
 --- An encoder directory: configuration, tokeniser and the open checkpoint. Nothing is copied yet.
 ---@param dir string
 function model.open(dir)
@@ -57,7 +64,8 @@ function model.open(dir)
    if tokenizer:vocab_size() > dims.vocab then
       error(("%s: the tokeniser has %d tokens, the encoder's table only %d"):format(dir, tokenizer:vocab_size(), dims.vocab), 0)
    end
-   return { dir = dir, config = config, unit = unit, dims = dims, checkpoint = checkpoint, tokenizer = tokenizer }
+   return { dir = dir, config = config, unit = unit, dims = dims, checkpoint = checkpoint, tokenizer = tokenizer,
+      pool = said_pool(dir) }
 end
 
 -- Where the wanted checkpoint tensor is: under its name or an alias, with or without the prefix.
@@ -184,8 +192,8 @@ end
 ---@param source table from model.open, model:source or model.blank
 ---@param opts { head: table|string, labels: string[]?, pool: string?, task: string?, width: integer? } width: of head
 ---   hidden_states
---- pool: "pooler" (what transformers' classifier reads; new where the checkpoint has none), "cls", "mean", or "auto": the
----   checkpoint's pooler, the head's own dense layer in encoders that are published without pooler, else the mean.
+--- pool: "pooler" (what transformers' classifier reads; new where the checkpoint has none), "cls", "mean", or "auto": what
+---   the encoder's ftpipe.json says, the checkpoint's pooler, the head's own dense layer in encoders that are published without pooler, else the mean.
 ---@param seed integer
 ---@return ftpipe.model
 function model.replace_head(source, opts, seed)
@@ -193,7 +201,7 @@ function model.replace_head(source, opts, seed)
    local has_pooler = source.unit.pool and source.checkpoint and locate(source, "pooler.dense.weight") ~= nil or false
    local keeps = (unit.continues or unit.temporary) and has_pooler
    local pooling = opts.pool or "pooler"
-   if pooling == "auto" then pooling = (has_pooler or source.unit.classifier) and "pooler" or "mean" end
+   if pooling == "auto" then pooling = source.pool or (has_pooler or source.unit.classifier) and "pooler" or "mean" end
    local self = new(source, unit, { labels = opts.labels or {}, pool = pooling, keeps_pooler = keeps,
       width = opts.width, task = opts.task }, seed)
    local used = load_encoder(self, source)
@@ -466,7 +474,8 @@ function model:save(dir, extra, weights)
    try(fs.mkdirs(dir))
    try(store.write(dir .. "/model.safetensors", export_tensors(self), { format = "pt" }, weights))
    try(self.tokenizer:save(dir))
-   local own = { version = 1, head = self.head_unit.name, pool = self.pooling, labels = self.options.labels,
+   local unit = self.head_unit
+   local own = { version = 1, head = unit.name, pool = unit.temporary and unit.pool or self.pooling, labels = self.options.labels,
       task = self.options.task, precision = self.options.precision, settings = next(self.settings) and self.settings or nil }
    if self.head_unit.source then own.head_source = self.head_unit.source end
    for k, v in pairs(extra or {}) do own[k] = v end

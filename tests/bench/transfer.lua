@@ -11,8 +11,6 @@ local p = ft.params {
    scratch = { default = false, help = "random weights of the same architecture and vocabulary" },
    lr      = { default = "auto", min = 0 }, epochs = { type = "integer", default = "auto", min = 1 },
    head_epochs = { type = "integer", default = "auto", min = 1 },
-   positions = { default = 256, min = 3 }, hidden = { default = 256, min = 1 }, layers = { default = 4, min = 1 },
-   heads   = { default = 4, min = 1 },
    precision = { default = "auto", choices = { "auto", "f32", "bf16" } },
 }
 
@@ -22,9 +20,7 @@ local data    = ft.tokenize   { rows = rows, with = encoder }
 local start
 
 if p.scratch then
-   local on = ft.new_encoder { vocabulary = encoder, hidden = p.hidden, layers = p.layers, heads = p.heads,
-                               positions = p.positions }
-   start = ft.replace_head { on = on, labels = data, pool = "mean" }
+   start = ft.replace_head { on = ft.new_encoder { vocabulary = encoder, like = true }, labels = data, pool = "mean" }
 else
    local fresh = ft.replace_head { on = encoder, labels = data, pool = "mean" }
    start = ft.finetune { name = "head", model = fresh, data = data, freeze = "loaded", epochs = p.head_epochs }

@@ -15,7 +15,7 @@ function step.files(params)
    local out, from = {}, source.path(params.from, "models")
    local function is_there(name) return fs.stat(from .. "/" .. name) ~= nil end
    for _, name in ipairs { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-      "vocab.json", "merges.txt", "model.safetensors", "model.safetensors.index.json" } do
+      "vocab.json", "merges.txt", "ftpipe.json", "model.safetensors", "model.safetensors.index.json" } do
       out[#out + 1] = from .. "/" .. name
    end
    local pickled = not (is_there "model.safetensors" or is_there "model.safetensors.index.json")
