@@ -2,7 +2,7 @@
 #
 #   make                     build/ftpipe
 #   make lib                 only the archive that the program and the tests link
-#   make demo                the main job and questions, on tiny models made on the spot
+#   make demo                the main job, on the built-in encoder and reviews
 #   make test [ONLY=text]    unit tests, Lua tests and tests of the command line; or those with that in their path
 #   make test-slow           tests that take minutes: kills at random instants
 #   make test-real MODEL=DIR DATA=DIR      tests on a published model and a public data set

@@ -7,7 +7,7 @@
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model       = { type = "path", required = true, help = "encoder directory" },
+   model       = { type = "path", default = "builtin:mini", help = "encoder directory, or builtin:mini" },
    from        = { type = "list", required = true, help = "files and folders of unlabelled text" },
    format      = { default = "auto", choices = { "auto", "lines", "paragraphs", "doc", "csv", "tsv", "jsonl", "json" },
                    help = "where a document ends" },

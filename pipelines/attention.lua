@@ -8,7 +8,7 @@ local ft = require "ftpipe"
 local nn = ft.nn
 
 local p = ft.params {
-   model = { type = "path", required = true, help = "encoder directory" },
+   model = { type = "path", default = "builtin:mini", help = "encoder directory, or builtin:mini" },
    data  = { type = "path", required = true, help = "CSV, TSV or JSONL, split 80/10/10" },
    text  = { default = { "text" } },
    label = { default = "label" },

@@ -6,7 +6,7 @@
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
+   model        = { type = "path", default = "builtin:mini", help = "encoder directory, or builtin:mini" },
    data         = { type = "path", help = "CoNLL columns, JSONL or JSON, split 80/10/10" },
    train        = { type = "path", help = "or one file for each split" },
    valid        = { type = "path" },
@@ -33,6 +33,8 @@ local p = ft.params {
    precision    = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of the products of stage two" },
    control      = { default = false, help = "also train in one stage, and compare" },
 }
+
+if not (p.data or p.train) then p.data = "builtin:entities" end
 
 local task    = "named_entities"
 local rows    = ft.read         { task = task, from = p.data, train = p.train, valid = p.valid, test = p.test,

@@ -5,7 +5,7 @@ local ft = require "ftpipe"
 local nn = ft.nn
 
 local p = ft.params {
-   model  = { type = "path", required = true, help = "encoder directory" },
+   model  = { type = "path", default = "builtin:mini", help = "encoder directory, or builtin:mini" },
    data   = { type = "path", required = true, help = "CSV, TSV or JSONL, split 80/10/10" },
    lr     = { default = 1e-4, min = 0 },
    epochs = { default = 3, min = 1 },

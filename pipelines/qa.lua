@@ -6,7 +6,7 @@
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
+   model        = { type = "path", default = "builtin:mini", help = "encoder directory, or builtin:mini" },
    data         = { type = "path", help = "SQuAD JSON (1.1 or 2.0) or JSONL, split 80/10/10 by context" },
    train        = { type = "path", help = "or one file for each split" },
    valid        = { type = "path" },
@@ -25,6 +25,8 @@ local p = ft.params {
    precision    = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of the products of stage two" },
    control      = { default = false, help = "also train in one stage, and compare" },
 }
+
+if not (p.data or p.train) then p.data = "builtin:questions" end
 
 local task    = "question_answering"
 local rows    = ft.read         { task = task, from = p.data, train = p.train, valid = p.valid, test = p.test,

@@ -7,7 +7,8 @@
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model        = { type = "path", required = true, help = "encoder: directory, or hf:OWNER/NAME[@REVISION]" },
+   model        = { type = "path", default = "builtin:mini",
+                    help = "encoder: directory, hf:OWNER/NAME[@REVISION], or builtin:mini" },
    data         = { type = "path",
                     help = "CSV, TSV, JSONL, \"*.csv\" or a folder by label, split 80/10/10; nothing said: builtin:reviews" },
    train        = { type = "path", help = "or one file for each split" },
