@@ -193,7 +193,8 @@ end
 ---@param opts { head: table|string, labels: string[]?, pool: string?, task: string?, width: integer? } width: of head
 ---   hidden_states
 --- pool: "pooler" (what transformers' classifier reads; new where the checkpoint has none), "cls", "mean", or "auto": what
----   the encoder's ftpipe.json says, the checkpoint's pooler, the head's own dense layer in encoders that are published without pooler, else the mean.
+---   the encoder's ftpipe.json says, the checkpoint's pooler, the head's own dense layer in encoders that are published without
+---   pooler, else the mean.
 ---@param seed integer
 ---@return ftpipe.model
 function model.replace_head(source, opts, seed)

@@ -31,7 +31,9 @@ end)
 
 check.test("heads_read_the_mean_unless_told_otherwise", function()
    local on = model.open(DIR)
-   local function pooling(pool) return model.replace_head(on, { head = "classification", labels = { "a", "b" }, pool = pool }, 1).pooling end
+   local function pooling(pool)
+      return model.replace_head(on, { head = "classification", labels = { "a", "b" }, pool = pool }, 1).pooling
+   end
    check.equal(pooling "auto", "mean")
    check.equal(pooling "cls", "cls")
 end)
