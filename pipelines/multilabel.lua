@@ -7,7 +7,7 @@
 local ft = require "ftpipe"
 
 local p = ft.params {
-   model        = { type = "path", required = true, help = "encoder directory: config.json, model.safetensors, tokeniser" },
+   model        = { type = "path", default = "builtin:mini", help = "encoder directory, or builtin:mini" },
    data         = { type = "path", help = "CSV, TSV or JSONL, split 80/10/10" },
    train        = { type = "path", help = "or one file for each split" },
    valid        = { type = "path" },
