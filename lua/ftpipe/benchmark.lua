@@ -1,4 +1,5 @@
---- Measures training and evaluation of a published shape, with random weights, by the loop that ft.finetune itself runs.
+--- Measures training and evaluation of a published shape or of a model's configuration, with random weights, by the loop that
+-- ft.finetune itself runs.
 --
 -- Figures are tokens per second over whole updates (batch, forward, backward, clipping, AdamW, log line), useful FLOP/s by
 -- the formulas below, and the rate of matrix products on the shape's own products in the same run, best of all libraries.
@@ -7,8 +8,10 @@
 
 local fs = require "ftpipe.core.fs"
 local graph = require "ftpipe.core.graph"
+local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local text = require "ftpipe.core.text"
+local arch = require "ftpipe.arch"
 local failure = require "ftpipe.failure"
 local finetune = require "ftpipe.step.finetune"
 local pretrain = require "ftpipe.step.pretrain"
@@ -27,7 +30,12 @@ benchmark.shapes = {
    ["mini"] = { 256, 4, 4, 1024 },
 }
 
-local function configuration(shape)
+-- config.json of a published shape, or of the model in a directory; only the configuration of that is read.
+local function configuration(shape, dir)
+   if dir then
+      local config = json.decode(failure.try("usage", fs.read(dir .. "/config.json")))
+      return type(config) == "table" and config or failure.raise("data", dir .. "/config.json holds no object")
+   end
    local d = benchmark.shapes[shape]
    return { model_type = "bert", vocab_size = VOCABULARY, hidden_size = d[1], num_hidden_layers = d[2], num_attention_heads = d[3],
       intermediate_size = d[4], max_position_embeddings = 512, type_vocab_size = 2, hidden_act = "gelu",
@@ -43,8 +51,8 @@ local function sst2_length(n)
    return math.max(3, math.min(66, math.floor(math.exp(2.38 + 0.67 * normal)) + 2))
 end
 
---- n lengths: a number, "sst2", or a file with one length a line (repeated as needed).
-function benchmark.lengths(what, n)
+--- n lengths of at most `most` tokens: a number, "sst2", or a file with one length a line (repeated as needed).
+function benchmark.lengths(what, n, most)
    local out = {}
    local fixed = math.tointeger(tonumber(what))
    local list
@@ -58,16 +66,19 @@ function benchmark.lengths(what, n)
    end
    for i = 1, n do out[i] = fixed or list and list[(i - 1) % #list + 1] or sst2_length(i) end
    for _, length in ipairs(out) do
-      if length < 2 or length > 512 then failure.raise("usage", ("length %d: 2 to 512 are possible"):format(length)) end
+      if length < 2 or length > most then
+         failure.raise("usage", ("length %d: 2 to %d are possible"):format(length, most))
+      end
    end
    return out
 end
 
-local function split_of(lengths)
+local function split_of(lengths, vocab)
+   local first = math.min(1000, vocab // 2)      -- behind special tokens
    local tokens, labels = text.tokens(), {}
    for i, n in ipairs(lengths) do
       local ids = {}
-      for k = 1, n do ids[k] = 1000 + (i * 7919 + k * 104729) % 29000 end
+      for k = 1, n do ids[k] = first + (i * 7919 + k * 104729) % (vocab - first) end
       tokens:add(ids)
       labels[i] = i % 2 + 1
    end
@@ -83,16 +94,18 @@ local function effective_length(lengths)
 end
 
 --- FLOPs of a forward pass for one token.
+---@param d table sizes, as an architecture's dimensions gives them
 ---@param task? "classification"|"mlm"
-function benchmark.flops(shape, lengths, task)
-   local h, layers, _, inner = table.unpack(benchmark.shapes[shape])
-   local guess = task == "mlm" and MASKED * (2 * h * h + 2 * h * VOCABULARY) or 0
-   return layers * (8 * h * h + 4 * h * inner + 4 * effective_length(lengths) * h) + guess
+function benchmark.flops(d, lengths, task)
+   local h, e = d.hidden, d.embedding
+   local guess = task == "mlm" and MASKED * (2 * h * e + 2 * e * d.vocab) or 0
+   local projection = e ~= h and 2 * e * h or 0
+   return d.layers * (8 * h * h + 4 * h * d.inner + 4 * effective_length(lengths) * h) + projection + guess
 end
 
 -- The products of one training step on M tokens: { form, M, N, K }.
-local function products(shape, M)
-   local h, _, _, inner = table.unpack(benchmark.shapes[shape])
+local function products(d, M)
+   local h, inner = d.hidden, d.inner
    local out = {}
    for _, p in ipairs { { 3 * h, h }, { h, h }, { inner, h }, { h, inner } } do
       local N, K = p[1], p[2]
@@ -111,12 +124,12 @@ local function best_time(p, precision)
 end
 
 --- FLOP/s of the step's own products (FLOP-weighted harmonic mean), for each the best of all libraries.
-function benchmark.product_rate(shape, M, precision)
+function benchmark.product_rate(d, M, precision)
    local used = sys.product().name
    local best, flops = {}, {}
    for _, name in ipairs { "openblas", "onednn" } do
       if sys.product(name) and (precision == "f32" or sys.bf16()) then
-         for i, p in ipairs(products(shape, M)) do
+         for i, p in ipairs(products(d, M)) do
             local t, f = best_time(p, precision)
             best[i], flops[i] = math.min(best[i] or math.huge, t), f
          end
@@ -166,10 +179,10 @@ local function profile_table()
 end
 
 -- A tokeniser of as many invented words, for what asks one which tokens are special.
-local function words()
+local function words(vocab)
    local dir = ("%s/ftpipe-bench-%d"):format(sys.getenv "TMPDIR" or "/tmp", sys.pid())
    local list = { "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]" }
-   for k = #list + 1, VOCABULARY do list[k] = "w" .. k end
+   for k = #list + 1, vocab do list[k] = "w" .. k end
    failure.try("system", fs.mkdirs(dir))
    failure.try("system", fs.write(dir .. "/vocab.txt", table.concat(list, "\n") .. "\n"))
    local tokenizer = failure.try("system", text.load(dir))
@@ -178,14 +191,14 @@ local function words()
 end
 
 -- The training loop of a task over the split; gives the model.
-local function train(opts, ctx, split)
+local function train(opts, config, ctx, split)
    local unit = opts.task == "mlm" and pretrain or finetune
    local params = {}
    for key, spec in pairs(unit.params) do params[key] = spec.default end
    params.precision, params.lr, params.epochs, params.batch, params.patience = opts.precision, 1e-5, 1, opts.batch, 0
    local head = opts.task == "mlm" and "masked_lm" or "classification"
-   local m = model.random(configuration(opts.shape), { head = head, labels = { "a", "b" } }, 1)
-   unit.run(ctx, { model = m, data = { train = split, tokenizer = opts.task == "mlm" and words() or nil } }, params)
+   local m = model.random(config, { head = head, labels = { "a", "b" } }, 1)
+   unit.run(ctx, { model = m, data = { train = split, tokenizer = opts.task == "mlm" and words(m.dims.vocab) or nil } }, params)
    return m
 end
 
@@ -201,14 +214,16 @@ local function evaluation_time(m, split)
    return sys.now() - start
 end
 
---- opts: task, shape, lengths, batch, updates, warm, profile. Returns a table of figures.
+--- opts: task, shape or model (a directory), lengths, batch, updates, warm, profile. Returns a table of figures.
 function benchmark.run(opts)
-   local shape, batch, updates, warm = opts.shape, opts.batch, opts.updates, opts.warm
-   local lengths = benchmark.lengths(opts.lengths, batch * (updates + warm))
-   local split = split_of(lengths)
+   local shape, batch, updates, warm = opts.model or opts.shape, opts.batch, opts.updates, opts.warm
+   local config = configuration(opts.shape, opts.model)
+   local d = arch.find(config.model_type).dimensions(config)
+   local lengths = benchmark.lengths(opts.lengths, batch * (updates + warm), math.min(d.positions, 512))
+   local split = split_of(lengths, d.vocab)
    local rates = {}
    if opts.profile then graph.profile(true) end
-   local m = train(opts, context_for(rates, warm), split)
+   local m = train(opts, config, context_for(rates, warm), split)
    local profile = opts.profile and profile_table()
    evaluation_time(m, split)
    local passes = {}
@@ -217,10 +232,10 @@ function benchmark.run(opts)
    local eval_profile = opts.profile and profile_table()
    local memory = sys.memory()      -- before the products' own measurement, which loads every library
    local _, total = effective_length(lengths)
-   local per_token = benchmark.flops(shape, lengths, opts.task)
+   local per_token = benchmark.flops(d, lengths, opts.task)
    local speed, eval = rate_of(rates), total / median(passes)
    local tokens = math.min(training.TOKENS, math.floor(total / (updates + warm)))
-   local products_s = benchmark.product_rate(shape, tokens, opts.precision)
+   local products_s = benchmark.product_rate(d, tokens, opts.precision)
    return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(),
       precision = opts.precision, task = opts.task,
       products_by = sys.product().name, kernels = (sys.isa()), train_tok_s = speed, eval_tok_s = eval,

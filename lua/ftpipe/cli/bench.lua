@@ -1,4 +1,4 @@
---- ftpipe bench: training and evaluation speed of a published shape on this machine.
+--- ftpipe bench: training and evaluation speed of a published shape or a model's on this machine.
 
 local sys = require "ftpipe.core.sys"
 local json = require "ftpipe.core.json"
@@ -7,7 +7,7 @@ local machine = require "ftpipe.cli.machine"
 
 local bench = {
    summary = "Measure training and evaluation speed on this machine",
-   usage = "bench [--shape NAME] [--lengths N|sst2|FILE] [--batch B] [options]",
+   usage = "bench [--shape NAME | --model DIR] [--lengths N|sst2|FILE] [--batch B] [options]",
    details = [[
 Trains and evaluates a model of random weights by the loop that ft.finetune uses (loader, dropout,
 clipping, optimiser, log). Speeds are tokens per second over whole updates. The share is useful
@@ -16,6 +16,7 @@ run on the same shapes with the faster library.]],
    options = machine.with {
       { name = "shape", arg = "NAME", help = "minilm-l6, distil, bert-base or mini", default = "minilm-l6",
          choices = { "minilm-l6", "distil", "bert-base", "mini" } },
+      { name = "model", arg = "DIR", help = "the shape that its config.json tells, whatever the architecture; weights are random" },
       { name = "task", arg = "T", help = "classification, or mlm: masked-LM pre-training", default = "classification",
          choices = { "classification", "mlm" } },
       { name = "lengths", arg = "N|sst2|FILE", help = "tokens of each row", default = "128" },
@@ -56,7 +57,7 @@ end
 function bench.run(opts)
    machine.apply(opts)
    local r = benchmark.run { task = opts.task or "classification",
-      shape = opts.shape or "minilm-l6", lengths = opts.lengths or "128", batch = opts.batch or 32,
+      shape = opts.shape or "minilm-l6", model = opts.model, lengths = opts.lengths or "128", batch = opts.batch or 32,
       updates = opts.updates or 12, warm = 3, profile = opts.profile,
       precision = opts.precision or "f32" }
    if opts.json then
