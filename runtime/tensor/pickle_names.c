@@ -83,7 +83,7 @@ static ft_status sizes(const ft_pickle *p, ft_pickle_value v, const char *what, 
 /* (storage, first element, size, stride, ...) */
 static ft_status tensor_of(ft_pickle *p, ft_pickle_value a, ft_pickle_value *out, ft_err *e)
 {
-    const ft_pickle_value *item = p->items + (a.n ? a.i : 0);
+    const ft_pickle_value *item = a.n ? &p->items[a.i] : NULL;
     int strides = 0;
 
     if (a.n < 4 || item[0].kind != FT_PICKLE_STORAGE || item[1].kind != FT_PICKLE_INT || item[1].i < 0)
@@ -121,7 +121,7 @@ ft_status ft_pickle_call(ft_pickle *p, int name, ft_pickle_value a, ft_pickle_va
 
 ft_status ft_pickle_persistent(ft_pickle *p, ft_pickle_value id, ft_pickle_value *out, ft_err *e)
 {
-    const ft_pickle_value *item = p->items + (id.kind == FT_PICKLE_TUPLE && id.n ? id.i : 0);
+    const ft_pickle_value *item = id.kind == FT_PICKLE_TUPLE && id.n ? &p->items[id.i] : NULL;
 
     if (id.kind != FT_PICKLE_TUPLE || id.n < 5 || !ft_pickle_is(item[0], "storage") || item[1].kind != FT_PICKLE_NAME ||
         names[item[1].i].what != STORAGE || item[2].kind != FT_PICKLE_TEXT || item[4].kind != FT_PICKLE_INT ||
