@@ -7,7 +7,8 @@
 #   make test-slow           tests that take minutes: kills at random instants
 #   make test-real MODEL=DIR DATA=DIR      tests on a published model and a public data set
 #   make fuzz [FUZZ_SECONDS=60] [FUZZ=name]      every fuzz target, or one, for that long
-#   make bench               speed of training and evaluation, as a table
+#   make bench               speed of training and evaluation, as a table; with TOKENIZERS=folder of tokenizers and TEXT=file
+#                            also theirs, beside that of a Python with tokenizers where PYTHON names one
 #   make check               format, lint, floors, vectorisation of hot loops (make floors: the include rules alone)
 #   make format              rewrite the C files in the house format
 #   make install [PREFIX=/usr/local] [DESTDIR=]

@@ -5,20 +5,20 @@
 
 #include "core/mem.h"
 #include "core/rng.h"
-#include "data/words.h"
+#include "text/word_rule.h"
 
 struct ft_masker {
     ft_rng_key key;
     uint64_t below; /* a draw below this chooses */
     bool whole_word;
-    int32_t mask, vocab, n_random;
-    uint8_t *kind;   /* (vocab) */
+    int32_t mask, n_random;
+    ft_word_kinds kinds;
     int32_t *random; /* (n_random) ids that may stand in for another */
 };
 
 static bool ordinary(const ft_masker *m, int32_t id)
 {
-    return m->kind[id] == FT_BEGINS_WORD || m->kind[id] == FT_CONTINUES_WORD;
+    return m->kinds.role[id] == FT_BEGINS_WORD || m->kinds.role[id] == FT_CONTINUES_WORD;
 }
 
 ft_status ft_masker_new(ft_masker **out, const ft_tokenizer *t, const ft_mask_opts *opts, ft_err *e)
@@ -28,17 +28,17 @@ ft_status ft_masker_new(ft_masker **out, const ft_tokenizer *t, const ft_mask_op
     *out = NULL;
     if (!(opts->rate > 0 && opts->rate <= 1))
         return ft_fail(e, FT_EUSAGE, "the share of masked tokens must lie between 0 and 1, got %g", opts->rate);
-    if (mask < 0) return ft_fail(e, FT_EUSAGE, "the tokeniser has no [MASK]");
+    if (mask < 0) return ft_fail(e, FT_EUSAGE, "the tokeniser has no mask token ([MASK] or <mask>)");
     ft_masker *m = ft_calloc(1, sizeof *m);
     if (!m) return ft_fail_mem(e, sizeof *m);
     m->key = ft_rng_site(opts->seed, "masked_lm");
     m->below = (uint64_t)(opts->rate * 4294967296.0);
     m->whole_word = opts->whole_word;
     m->mask = mask;
-    ft_status s = ft_word_kinds(t, &m->kind, &m->vocab, e);
-    if (!s) m->random = ft_malloc((size_t)m->vocab * sizeof *m->random);
-    if (!s && !m->random) s = ft_fail_mem(e, (size_t)m->vocab * sizeof *m->random);
-    for (int32_t id = 0; id < m->vocab && !s; id++)
+    ft_status s = ft_word_kinds_of(&m->kinds, t, e);
+    if (!s) m->random = ft_malloc((size_t)m->kinds.vocab * sizeof *m->random);
+    if (!s && !m->random) s = ft_fail_mem(e, (size_t)m->kinds.vocab * sizeof *m->random);
+    for (int32_t id = 0; id < m->kinds.vocab && !s; id++)
         if (ordinary(m, id)) m->random[m->n_random++] = id;
     if (!s && !m->n_random) s = ft_fail(e, FT_EUSAGE, "the tokeniser has no ordinary token");
     if (s)
@@ -51,7 +51,7 @@ ft_status ft_masker_new(ft_masker **out, const ft_tokenizer *t, const ft_mask_op
 void ft_masker_free(ft_masker *m)
 {
     if (!m) return;
-    ft_free(m->kind);
+    ft_word_kinds_free(&m->kinds);
     ft_free(m->random);
     ft_free(m);
 }
@@ -85,7 +85,7 @@ static int32_t choose(const ft_masker *m, const int32_t *ids, int32_t n, uint32_
             continue;
         }
         draw(m, (uint32_t)k, example, epoch, w);
-        const bool goes_on = m->whole_word && m->kind[ids[k]] == FT_CONTINUES_WORD && k > 0 && ordinary(m, ids[k - 1]);
+        const bool goes_on = m->whole_word && k > 0 && ordinary(m, ids[k - 1]) && !ft_word_begins(&m->kinds, ids, k);
         if (!goes_on) word = w[0] < m->below;
         if (!word) continue;
         place[count] = k;
@@ -97,8 +97,8 @@ static int32_t choose(const ft_masker *m, const int32_t *ids, int32_t n, uint32_
 static ft_status check(const ft_masker *m, const int32_t *ids, int64_t n, ft_err *e)
 {
     for (int64_t k = 0; k < n; k++)
-        if (ids[k] < 0 || ids[k] >= m->vocab)
-            return ft_fail(e, FT_EDATA, "token id %d is none of the tokeniser's %d", ids[k], m->vocab);
+        if (ids[k] < 0 || ids[k] >= m->kinds.vocab)
+            return ft_fail(e, FT_EDATA, "token id %d is none of the tokeniser's %d", ids[k], m->kinds.vocab);
     return FT_OK;
 }
 

@@ -21,8 +21,8 @@ typedef struct ft_mask_opts {
     bool whole_word;
 } ft_mask_opts;
 
-/* One object in *out, NULL after an error. FT_EUSAGE: the rate, no [MASK] in the vocabulary, or no ordinary token.
- * A token continues a word if it begins with "##". */
+/* One object in *out, NULL after an error. FT_EUSAGE: the rate, no mask token in the vocabulary, or no ordinary token.
+ * Which tokens are of one word says text/word_rule.h. */
 ft_status ft_masker_new(ft_masker **out, const ft_tokenizer *t, const ft_mask_opts *opts, ft_err *e);
 void ft_masker_free(ft_masker *m); /* NULL is fine */
 

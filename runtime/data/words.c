@@ -1,4 +1,4 @@
-/* runtime/data/words.c - kinds of tokens, and words paired by their number. */
+/* runtime/data/words.c - words paired by their number. */
 #include "data/words.h"
 
 #include <string.h>
@@ -6,27 +6,8 @@
 #include "core/mem.h"
 
 struct ft_aligner {
-    uint8_t *kind[2];
-    int32_t vocab[2];
+    ft_word_kinds kinds[2];
 };
-
-ft_status ft_word_kinds(const ft_tokenizer *t, uint8_t **kinds, int32_t *vocab, ft_err *e)
-{
-    *vocab = ft_tokenizer_vocab_size(t);
-    *kinds = ft_malloc((size_t)(*vocab ? *vocab : 1));
-    if (!*kinds) return ft_fail_mem(e, (size_t)*vocab);
-    for (int32_t id = 0; id < *vocab; id++) {
-        size_t n = 0;
-        const char *s = ft_tokenizer_token(t, id, &n);
-        const bool continues = s && n > 2 && s[0] == '#' && s[1] == '#';
-        (*kinds)[id] = !s ? FT_NO_WORD : continues ? FT_CONTINUES_WORD : FT_BEGINS_WORD;
-    }
-    for (int k = 0; k < FT_SPECIALS; k++) {
-        const int32_t id = ft_tokenizer_special(t, (ft_special)k);
-        if (id >= 0) (*kinds)[id] = k == FT_UNK ? FT_UNKNOWN_WORD : FT_NO_WORD;
-    }
-    return FT_OK;
-}
 
 ft_status ft_aligner_new(ft_aligner **out, const ft_tokenizer *a, const ft_tokenizer *b, ft_err *e)
 {
@@ -34,8 +15,10 @@ ft_status ft_aligner_new(ft_aligner **out, const ft_tokenizer *a, const ft_token
 
     *out = NULL;
     if (!m) return ft_fail_mem(e, sizeof *m);
-    ft_status s = ft_word_kinds(a, &m->kind[0], &m->vocab[0], e);
-    if (!s) s = ft_word_kinds(b, &m->kind[1], &m->vocab[1], e);
+    ft_status s = ft_word_kinds_of(&m->kinds[0], a, e);
+    if (!s) s = ft_word_kinds_of(&m->kinds[1], b, e);
+    if (!s && m->kinds[0].rule != m->kinds[1].rule)
+        s = ft_fail(e, FT_EUSAGE, "the two tokenisers cut texts into words in different ways");
     if (s)
         ft_aligner_free(m);
     else
@@ -46,18 +29,17 @@ ft_status ft_aligner_new(ft_aligner **out, const ft_tokenizer *a, const ft_token
 void ft_aligner_free(ft_aligner *m)
 {
     if (!m) return;
-    ft_free(m->kind[0]);
-    ft_free(m->kind[1]);
+    ft_word_kinds_free(&m->kinds[0]);
+    ft_word_kinds_free(&m->kinds[1]);
     ft_free(m);
 }
 
 /* The next place from `at` on where a word begins; n if there is none, -1 for an id that is none of the tokeniser's. */
-static int64_t next_word(const ft_aligner *m, int side, const int32_t *ids, int64_t at, int64_t n)
+static int64_t next_word(const ft_word_kinds *k, const int32_t *ids, int64_t at, int64_t n)
 {
     for (; at < n; at++) {
-        if (ids[at] < 0 || ids[at] >= m->vocab[side]) return -1;
-        const int kind = m->kind[side][ids[at]];
-        if (kind == FT_BEGINS_WORD || kind == FT_UNKNOWN_WORD) break;
+        if (ids[at] < 0 || ids[at] >= k->vocab) return -1;
+        if (ft_word_begins(k, ids, at)) break;
     }
     return at;
 }
@@ -69,8 +51,8 @@ static int64_t pair_words(const ft_aligner *m, const int32_t *a, int64_t n_a, co
     int64_t count = 0;
 
     for (int64_t i = 0, j = 0;; i++, j++) {
-        i = next_word(m, 0, a, i, n_a);
-        j = next_word(m, 1, b, j, n_b);
+        i = next_word(&m->kinds[0], a, i, n_a);
+        j = next_word(&m->kinds[1], b, j, n_b);
         if (i < 0 || j < 0) return -1;
         if (i == n_a || j == n_b) return count;
         if (places_a) {

@@ -1,24 +1,18 @@
-/* runtime/data/words.h - where words begin among WordPiece tokens, and the same words in two vocabularies.
+/* runtime/data/words.h - the same words in two vocabularies.
  *
- * Tokenisers of the BERT family cut text into the same words whatever their vocabularies are, as long as they agree on
- * lower case; only the pieces of a word differ. So the i-th word of one row is the i-th word of the other,
+ * Tokenisers of one family cut text into the same words whatever their vocabularies are, as long as they agree on
+ * lower case; only the pieces of a word differ (text/word_rule.h). So the i-th word of one row is the i-th word of the other,
  * and a student can learn word by word from a teacher of another vocabulary.
  */
 #ifndef FT_DATA_WORDS_H
 #define FT_DATA_WORDS_H
 
 #include "data/tokens.h"
-#include "text/tokenizer.h"
-
-enum { FT_BEGINS_WORD, FT_CONTINUES_WORD, FT_UNKNOWN_WORD, FT_NO_WORD };
-
-/* What each id is; [UNK] stands for a whole word, other special tokens for none, "##" continues one. An array of the
- * vocabulary's size, owned by the caller (ft_free). */
-ft_status ft_word_kinds(const ft_tokenizer *t, uint8_t **kinds, int32_t *vocab, ft_err *e);
+#include "text/word_rule.h"
 
 typedef struct ft_aligner ft_aligner;
 
-/* One object in *out, NULL after an error. */
+/* One object in *out, NULL after an error. FT_EUSAGE: the two show the beginnings of words in different ways. */
 ft_status ft_aligner_new(ft_aligner **out, const ft_tokenizer *a, const ft_tokenizer *b, ft_err *e);
 void ft_aligner_free(ft_aligner *m); /* NULL is fine */
 

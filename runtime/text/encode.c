@@ -122,17 +122,16 @@ static ft_chunk token_chunk(const ft_tokenizer *t, const ft_added_token *token, 
 
 /* ==== The slow way: any text ==== */
 
-/* One word of the normalised text. */
-static ft_status add_word(const ft_tokenizer *t, ft_scratch *x, const ft_chunk *c, ft_raw *raw, ft_err *e)
+/* Bytes [begin, begin + n) of the normalised text, as the model splits them. */
+static ft_status add_pieces(const ft_tokenizer *t, ft_scratch *x, size_t begin, size_t n, ft_raw *raw, ft_err *e)
 {
-    const char *word = x->words.normal.text + c->begin;
-    const size_t n = c->end - c->begin;
+    const char *word = x->words.normal.text + begin;
     ft_status s = t->kind->cached ? ft_word_cache_split(&x->cache, t->kind, t->model, word, n, &x->pieces, e)
                                   : t->kind->split(t->model, word, n, &x->pieces, e);
 
     if (!s) s = raw_reserve(raw, x->pieces.n, e);
     if (s) return s;
-    const ft_span *from = x->words.normal.from + c->begin;
+    const ft_span *from = x->words.normal.from + begin;
     for (size_t i = 0; i < x->pieces.n; i++) {
         const ft_piece *p = &x->pieces.at[i];
         if (t->blanks) raw->blanks[raw->n] = t->blanks[p->id];
@@ -140,6 +139,19 @@ static ft_status add_word(const ft_tokenizer *t, ft_scratch *x, const ft_chunk *
         raw->spans[raw->n++] = (ft_span){ from[p->begin].begin, from[p->end - 1].end };
     }
     return FT_OK;
+}
+
+/* One word of the normalised text. */
+static ft_status add_word(const ft_tokenizer *t, ft_scratch *x, const ft_chunk *c, ft_raw *raw, ft_err *e)
+{
+    ft_status s = FT_OK;
+
+    for (size_t at = c->begin, n; at < c->end && !s; at += n) {
+        n = c->end - at;
+        if (t->kind->alone) n = t->kind->alone(t->model, x->words.normal.text + at, n);
+        s = add_pieces(t, x, at, n, raw, e);
+    }
+    return s;
 }
 
 /* The text between added tokens, and those that are looked for in normalised text. */

@@ -21,6 +21,7 @@ typedef struct bpe {
     int32_t unk_id;
     int32_t bytes[256]; /* ids of <0x00> to <0xFF>, -1 where there is none */
     bool fuse_unk, byte_fallback, whole_first;
+    bool apart; /* no token holds a blank's mark behind another character: texts can be cut before those */
 } bpe;
 
 /* A part of the word; those joined to the part before them have length 0. */
@@ -95,6 +96,27 @@ static ft_status read_settings(bpe *m, const json_t *o, ft_err *e)
     return s;
 }
 
+static const char mark[] = "\xE2\x96\x81"; /* that stands for a blank */
+enum { MARK = sizeof mark - 1 };
+
+static bool at_mark(const char *s, size_t n) { return n >= MARK && !memcmp(s, mark, MARK); }
+
+/* Whether a mark stands in s behind a character that is none. */
+static const char *inner_mark(const char *s, size_t n)
+{
+    for (const char *at = s, *stop = s + n; (at = memmem(at, (size_t)(stop - at), mark, MARK)); at += MARK)
+        if (at > s && (at < s + MARK || !at_mark(at - MARK, MARK))) return at;
+    return NULL;
+}
+
+static bool can_be_cut(const bpe *m)
+{
+    if (m->whole_first || m->prefix_len || m->suffix_len || ft_vocab_id(&m->vocab, mark, MARK) < 0) return false;
+    for (size_t i = 0; i < m->vocab.n; i++)
+        if (inner_mark(m->vocab.bytes.data + m->vocab.tokens[i].at, m->vocab.tokens[i].len)) return false;
+    return true;
+}
+
 static void find_bytes(bpe *m)
 {
     static const char digits[] = "0123456789ABCDEF";
@@ -115,6 +137,7 @@ static ft_status bpe_load(void **out, const struct json_t *o, ft_err *e)
     if (!s) s = ft_bpe_merges_read(&m->merges, &m->vocab, m->prefix_len, o, e);
     if (s) return s;
     find_bytes(m);
+    m->apart = can_be_cut(m);
     m->unk_id = m->unk ? ft_vocab_id(&m->vocab, m->unk, strlen(m->unk)) : -1;
     return FT_OK;
 }
@@ -288,7 +311,15 @@ static ft_status bpe_split(const void *model, const char *word, size_t n, ft_pie
     return FT_OK;
 }
 
+/* Pairs across such a place are never joined, and the mark, being a token, ends a run of unknown characters. */
+static size_t bpe_alone(const void *model, const char *word, size_t n)
+{
+    const char *cut = ((const bpe *)model)->apart ? inner_mark(word, n) : NULL;
+    return cut ? (size_t)(cut - word) : n;
+}
+
 static const ft_vocab *bpe_vocab(const void *model) { return &((const bpe *)model)->vocab; }
+static const char *bpe_prefix(const void *model) { return ((const bpe *)model)->prefix; }
 static const char *bpe_unk(const void *model) { return ((const bpe *)model)->unk; }
 
 const ft_model_kind ft_model_bpe = {
@@ -297,6 +328,8 @@ const ft_model_kind ft_model_bpe = {
     .load = bpe_load,
     .free = bpe_free,
     .split = bpe_split,
+    .alone = bpe_alone,
     .vocab = bpe_vocab,
     .unk = bpe_unk,
+    .prefix = bpe_prefix,
 };

@@ -35,8 +35,13 @@ typedef struct ft_model_kind {
     /* Replace out with the pieces of a word of n bytes, n > 0. Threads may call it at once. */
     ft_status (*split)(const void *model, const char *word, size_t n, ft_pieces *out, ft_err *e);
 
+    /* Bytes that a word (n > 0) begins with which are split as if they were alone, at least 1: what a cache can hold of a
+     * text that is one word. NULL: all n. */
+    size_t (*alone)(const void *model, const char *word, size_t n);
+
     const ft_vocab *(*vocab)(const void *model);
-    const char *(*unk)(const void *model); /* the unknown token, or NULL */
+    const char *(*unk)(const void *model);    /* the unknown token, or NULL */
+    const char *(*prefix)(const void *model); /* of tokens inside of words, or NULL; the function may be NULL */
 } ft_model_kind;
 
 extern const ft_model_kind ft_model_wordpiece, ft_model_bpe, ft_model_unigram;

@@ -108,6 +108,7 @@ static ft_status wordpiece_split(const void *model, const char *word, size_t n, 
 }
 
 static const ft_vocab *wordpiece_vocab(const void *model) { return &((const wordpiece *)model)->vocab; }
+static const char *wordpiece_prefix(const void *model) { return ((const wordpiece *)model)->prefix; }
 static const char *wordpiece_unk(const void *model) { return ((const wordpiece *)model)->unk; }
 
 const ft_model_kind ft_model_wordpiece = {
@@ -117,4 +118,5 @@ const ft_model_kind ft_model_wordpiece = {
     .split = wordpiece_split,
     .vocab = wordpiece_vocab,
     .unk = wordpiece_unk,
+    .prefix = wordpiece_prefix,
 };

@@ -11,3 +11,5 @@ for args in '--shape minilm-l6 --lengths 128' '--shape minilm-l6 --lengths sst2'
     "$FTPIPE" bench $args
 done
 "$FTPIPE" bench --profile
+# shellcheck disable=SC2153
+[ -z "${TOKENIZERS:-}" ] || sh tests/bench/tokenizers.sh "$TOKENIZERS" "${TEXT:?a text of one sentence a line}"

@@ -8,14 +8,18 @@ Needs `pip install tokenizers==0.23.3`. Run from the repository root:
       Unicode, so no one version's tables give the same ids.
 
    record_tokenizer.py fixtures
-      Rewrite tests/fixtures/tokenizer/*.tsv from the tokenizer files and sentences there.
+      Rewrite tests/fixtures/tokenizer/*.tsv from the tokenizer files and sentences there. Files that
+      this script trains (unigram.json, fallback.json, parts.json) are made where they are missing.
 
-   record_tokenizer.py real DIR TEXT [lower|cased]
+   record_tokenizer.py real DIR TEXT [lower|cased|gpt2]
       Print the digests that tests/text/real_tokenizer expects for a tokenizer's folder (its
-      tokenizer.json; with "lower" or "cased", its vocab.txt) and a text of one sentence a line.
+      tokenizer.json; with "lower" or "cased", its vocab.txt; with "gpt2", its vocab.json and
+      merges.txt) and a text of one sentence a line.
       Nothing of the text is in the output. tests/fixtures/tokenizer/real/ holds it for
          minilm   all-MiniLM-L6-v2, its tokenizer.json
          lower    bert-base-uncased, its vocab.txt
+         roberta, t5, phi3    roberta-base, t5-small, phi-3-mini, their tokenizer.json
+         gpt2     gpt2, its vocab.json and merges.txt
          cased    bert-base-cased, its vocab.txt beside tests/fixtures/tokenizer/cased/tokenizer_config.json
       each on sst2 (the sentence form's stsa.binary.train, labels and all) and naughty (blns.txt,
       the list of naughty strings).
@@ -23,6 +27,7 @@ Needs `pip install tokenizers==0.23.3`. Run from the repository root:
 import base64
 import hashlib
 import json
+import os
 import struct
 import sys
 
@@ -130,11 +135,24 @@ def vocab_tokenizer(path, lower):
     return tok
 
 
-def packed(enc):
-    seq = [-1 if s is None else s for s in enc.sequence_ids]
+def gpt2_tokenizer(folder):
+    """What vocab.json and merges.txt mean when they have GPT-2's one special token."""
+    tok = Tokenizer(models.BPE.from_file(folder + "/vocab.json", folder + "/merges.txt"))
+    tok.add_special_tokens(["<|endoftext|>"])
+    tok.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tok.decoder = decoders.ByteLevel()
+    return tok
+
+
+def packed(enc, first):
+    """Numbers of one window. Further windows lack the types that a template gives, and without post-processor also the
+    number of the sequence: a flaw of the library's, so both are taken from the first window."""
+    seq = [s if s is not None else -1 if special else t
+           for s, special, t in zip(enc.sequence_ids, enc.special_tokens_mask, enc.type_ids)]
+    types = {s: t for s, t in zip(first.sequence_ids, first.type_ids) if s is not None}
     rows = [len(enc.ids)]
     for i, t, s, (b, e) in zip(enc.ids, enc.type_ids, seq, enc.offsets):
-        rows += (i, t, s, b, e)
+        rows += (i, types.get(s, t), s, b, e)
     return struct.pack(f"<{len(rows)}i", *rows)
 
 
@@ -158,7 +176,7 @@ def print_real(tok, path):
                 digest.update(struct.pack("<i", -1))
                 continue
             for window in [enc] + (enc.overflowing if stride is not None else []):
-                digest.update(packed(window))
+                digest.update(packed(window, enc))
                 tokens += len(window.ids)
         print(name, tokens, digest.hexdigest())
 
@@ -265,11 +283,13 @@ def fallback_file(path):
     """A BPE without pre-tokeniser that falls back to bytes, as in Llama and Phi-3."""
     tok = Tokenizer(models.BPE(unk_token="<unk>", fuse_unk=True, byte_fallback=True))
     tok.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tok.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never")   # in training alone: no token spans a blank
     tok.train([f"{FIXTURES}/sentences.txt"], trainers.BpeTrainer(
         vocab_size=420, limit_alphabet=60, show_progress=False,
         special_tokens=["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in range(256)]))
     model = json.loads(tok.to_str())
     model["added_tokens"] = model["added_tokens"][:3]
+    model["pre_tokenizer"] = None
     tok = Tokenizer.from_str(json.dumps(model))
     tok.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
                                      decoders.Strip(" ", 1, 0)])
@@ -300,7 +320,8 @@ def parts_file(path):
 
 def write_fixtures():
     for name, make in (("unigram", unigram_file), ("fallback", fallback_file), ("parts", parts_file)):
-        make(f"{FIXTURES}/{name}.json")
+        if not os.path.exists(f"{FIXTURES}/{name}.json"):   # training is not the same every time
+            make(f"{FIXTURES}/{name}.json")
         write_fixture(name, Tokenizer.from_file(f"{FIXTURES}/{name}.json"))
     byte_level_files(f"{FIXTURES}/bytes")
     write_fixture("bytes", roberta_tokenizer(f"{FIXTURES}/bytes"))
@@ -317,7 +338,8 @@ if __name__ == "__main__":
         write_fixtures()
     elif command == "real" and len(sys.argv) in (4, 5):
         folder, text = sys.argv[2:4]
-        print_real(vocab_tokenizer(folder + "/vocab.txt", sys.argv[4] == "lower") if len(sys.argv) == 5
-                   else Tokenizer.from_file(folder + "/tokenizer.json"), text)
+        form = sys.argv[4] if len(sys.argv) == 5 else "json"
+        print_real(Tokenizer.from_file(folder + "/tokenizer.json") if form == "json" else gpt2_tokenizer(folder)
+                   if form == "gpt2" else vocab_tokenizer(folder + "/vocab.txt", form == "lower"), text)
     else:
         sys.exit(__doc__)
