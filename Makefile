@@ -222,7 +222,7 @@ test-real: $(real_programs) $(BIN)
 	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests TEST_TIMEOUT=7200 TEST_JOBS=1 MODEL='$(MODEL)' DATA='$(DATA)' \
 	  sh tests/run.sh $(wildcard tests/real/*.sh)
 
-bench: $(BIN) $(call built,$(wildcard tests/bench/bench_*.c))
+bench: $(BIN) $(call built,$(wildcard tests/*/bench_*.c))
 	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests sh tests/bench/run.sh
 
 demo: all

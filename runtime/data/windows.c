@@ -197,6 +197,7 @@ int ft_windows_best(const ft_windows *w, int64_t i, const float *logits, int32_t
     for (int32_t first = from; first < to && k > 0; first++) {
         const int32_t stop = to - first < longest ? to : first + longest;
         for (int32_t last = first; last < stop; last++) {
+            if (w->begin[w->at[i] + first - from] >= w->end[w->at[i] + last - from]) continue; /* nothing but blanks */
             const double score = (double)logits[2 * first] + (double)logits[2 * last + 1];
             if (n == k ? score > out[k - 1].score : score == score)
                 n = insert(out, n, k, (ft_span_score){ first, last, score });

@@ -48,7 +48,7 @@ typedef struct ft_span_score {
 /* The k best spans of window i by start[first] + end[last], best first: first <= last, both tokens of the text, and at
  * most `longest` tokens. logits (length, 2) holds start and end in turn. All pairs are looked at, not only those of the
  * best starts and ends; among equals the earlier, then the shorter one comes first. Returns how many there are; spans
- * whose score is NaN are none. */
+ * whose score is NaN, or that no character of the text is in, are none. */
 int ft_windows_best(const ft_windows *w, int64_t i, const float *logits, int32_t longest, ft_span_score *out, int k);
 
 #endif

@@ -73,6 +73,8 @@ static int windows_encode(lua_State *L)
             return 3;
         }
         for (lua_Integer i = 0; i < n && !s; i++) {
+            const ft_text text = has_pairs ? pairs[i] : texts[i];
+            ft_encoding_trim(&x->at[i], has_pairs, text.data, text.len);
             s = ft_windows_add(w, tokens, &x->at[i], (int32_t)(first + i), has_pairs, &e);
             lua_pushinteger(L, (lua_Integer)x->at[i].full_length);
             lua_rawseti(L, full, first + i + 1);

@@ -7,6 +7,7 @@
 
 #include "core/mem.h"
 #include "text/encoding.h"
+#include "text/unicode.h"
 
 void ft_encoding_init(ft_encoding *x) { memset(x, 0, sizeof *x); }
 
@@ -228,4 +229,45 @@ ft_status ft_encoding_compose(ft_encoding *x, const ft_post *post, const ft_raw 
     x->window_at[p.windows] = x->n;
     x->n_windows = p.windows;
     return FT_OK;
+}
+
+/* ==== Trimming ==== */
+
+/* A code point of the text and the byte it begins at, moved along. */
+typedef struct cursor {
+    const char *s;
+    size_t byte;
+    uint32_t cp;
+} cursor;
+
+static void move_to(cursor *c, size_t len, uint32_t cp)
+{
+    size_t used;
+
+    for (; c->cp < cp && c->byte < len; c->cp++) {
+        ft_utf8_get(c->s + c->byte, &used);
+        c->byte += used;
+    }
+    for (; c->cp > cp; c->cp--) {
+        ft_utf8_before(c->s, c->byte, &used);
+        c->byte -= used;
+    }
+}
+
+void ft_encoding_trim(ft_encoding *x, int sequence, const char *text, size_t len)
+{
+    cursor c = { .s = text };
+    size_t used;
+
+    for (size_t i = 0; i < x->n; i++) {
+        if (x->sequence[i] != sequence) continue;
+        for (; x->begin[i] < x->end[i]; x->begin[i]++) {
+            move_to(&c, len, x->begin[i]);
+            if (c.byte >= len || !(ft_uc_class(ft_utf8_get(text + c.byte, &used)) & FT_UC_SPACE)) break;
+        }
+        for (; x->begin[i] < x->end[i]; x->end[i]--) {
+            move_to(&c, len, x->end[i]);
+            if (!c.byte || !(ft_uc_class(ft_utf8_before(text, c.byte, &used)) & FT_UC_SPACE)) break;
+        }
+    }
 }

@@ -86,6 +86,10 @@ void ft_encoding_free(ft_encoding *x);
 ft_status ft_tokenizer_encode(const ft_tokenizer *t, const char *text, size_t len, const char *pair, size_t pair_len,
                               const ft_encode_opts *opts, ft_encoding *out, ft_err *e);
 
+/* Take white space off both ends of the spans of x's tokens of one sequence (0 or 1), which is this text: some tokenizers
+ * count the blank before a word to its first token. A token of white space alone then has none of the text. */
+void ft_encoding_trim(ft_encoding *x, int sequence, const char *text, size_t len);
+
 typedef struct ft_text {
     const char *data; /* NULL in pairs: no second text */
     size_t len;

@@ -1,18 +1,19 @@
-/* tests/fuzz/fuzz_tokenizer.c - hostile tokenizer.json and vocab.txt, and hostile text.
+/* tests/fuzz/fuzz_tokenizer.c - hostile tokenizer.json, vocab.txt, vocab.json and merges.txt, and hostile text.
  *
- * The first byte's lowest bit picks the format; the file's bytes go up to the first 0xFF
- * (which is no UTF-8), the text to encode is what follows. The bytes go through a memory
- * file, because loading takes a path.
+ * The first byte picks the format; the file's bytes go up to the first 0xFF (which is no
+ * UTF-8), a second file's up to the next one, the text to encode is what follows. The bytes go through
+ * memory files, because loading takes a path.
  */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/mem.h"
-#include "text/tokenizer.h"
+#include "text/word_rule.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -46,30 +47,60 @@ static void encode(const ft_tokenizer *t, const uint8_t *text, size_t n)
         if (!ft_tokenizer_encode(t, s, n, s, n / 2, &opts[i], &x, &e)) check(t, &x, text, n);
     }
     ft_tokenizer_decode(t, x.ids, x.n, false, &b, &e);
+    ft_word_kinds k;
+    if (!ft_word_kinds_of(&k, t, &e))
+        for (size_t i = 0; i < x.n; i++) ft_word_begins(&k, x.ids, (int64_t)i);
+    ft_word_kinds_free(&k);
     ft_buf_free(&b);
     ft_encoding_free(&x);
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* A memory file with these bytes, found at `link` until both are gone. */
+static int place_file(const char *link, const uint8_t *bytes, size_t n)
 {
-    if (size < 2) return 0;
-    const size_t live = ft_mem_get().live;
-    const uint8_t *file = data + 1, *stop = data + size, *mark = memchr(file, 0xFF, size - 1);
-    const size_t n = (size_t)((mark ? mark : stop) - file);
-    ft_err e;
-    ft_tokenizer *t = NULL;
-    char name[64], link[600];
+    char name[64];
 
     const int fd = memfd_create("t", MFD_CLOEXEC);
-    if (fd < 0 || write(fd, file, n) != (ssize_t)n) abort();
+    if (fd < 0 || write(fd, bytes, n) != (ssize_t)n) abort();
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
-    const char *tmp = getenv("TMPDIR"), *form = data[0] & 1 ? "json" : "txt";
-    snprintf(link, sizeof link, "%.500s/ft_fuzz_tokenizer_%ld.%s", tmp ? tmp : "/tmp", (long)getpid(), form);
     unlink(link);
     if (symlink(name, link)) abort();
-    if (!ft_tokenizer_load(&t, link, &e) && mark) encode(t, mark + 1, (size_t)(stop - mark - 1));
-    unlink(link);
-    close(fd);
+    return fd;
+}
+
+/* Where a part ends that begins at `at`: the next 0xFF, or the end. */
+static const uint8_t *part_end(const uint8_t *at, const uint8_t *stop)
+{
+    const uint8_t *mark = at < stop ? memchr(at, 0xFF, (size_t)(stop - at)) : NULL;
+    return mark ? mark : stop;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static const char *const names[][2] = { { "t.txt", NULL }, { "t.json", NULL }, { "vocab.json", "merges.txt" } };
+    char dir[500], link[2][600];
+    int fd[2] = { -1, -1 };
+    ft_err e;
+    ft_tokenizer *t = NULL;
+
+    if (size < 2) return 0;
+    const size_t live = ft_mem_get().live;
+    const char *const *name = names[data[0] % 3], *tmp = getenv("TMPDIR");
+    const uint8_t *at = data + 1, *stop = data + size;
+    snprintf(dir, sizeof dir, "%.400s/ft_fuzz_tokenizer_%ld", tmp ? tmp : "/tmp", (long)getpid());
+    mkdir(dir, 0700);
+    for (int i = 0; i < 2 && name[i]; i++) {
+        const uint8_t *end = part_end(at, stop);
+        snprintf(link[i], sizeof link[i], "%s/%s", dir, name[i]);
+        fd[i] = place_file(link[i], at, (size_t)(end - at));
+        at = end < stop ? end + 1 : stop;
+    }
+    if (!ft_tokenizer_load(&t, name[1] ? dir : link[0], &e) && at < stop) encode(t, at, (size_t)(stop - at));
+    for (int i = 0; i < 2 && name[i]; i++) {
+        unlink(link[i]);
+        close(fd[i]);
+    }
+    rmdir(dir);
     ft_tokenizer_release(t);
     if (ft_mem_get().live != live) abort();
     return 0;
