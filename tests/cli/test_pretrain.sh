@@ -66,9 +66,9 @@ check "a masked language model does not pretend to label" grep -q "without a tun
 
 small() {
     "$FTPIPE" run pipelines/distill.lua --set teacher="$work/encoder" --set from="$work/texts/a.txt" --set vocabulary=120 \
-        --set hidden=16 --set layers=1 --set heads=2 --set length=32 --set distill_batch=8 --set distill_epochs=2 --set distill_lr=1e-2 \
+        --set hidden=16 --set layers=1 --set heads=2 --set length=32 --set distill_batch=8 --set distill_epochs=6 --set distill_lr=1e-2 \
         --set valid=0.1 \
-        --set evaluations=2 --checkpoint 0 "$@" > /dev/null 2> "$work/message"
+        --set evaluations=6 --checkpoint 0 "$@" > /dev/null 2> "$work/message"
 }
 small --out "$work/small"
 check "a student of another vocabulary learns from a teacher" "$FTPIPE" lua tests/cli/loss_fell.lua "$work/small/metrics.json" 0.05
