@@ -20,7 +20,15 @@ begin() { # begin OUT [options]: become the job, with a store of its own
 job() { (begin "$@") > /dev/null 2> message; }
 same() { for f in model/model.safetensors metrics.json predictions.csv; do cmp -s "whole/$f" "$1/$f" || return 1; done; }
 updates() { sed 's/.*"stage":"\([a-z]*\)","step":\([0-9]*\),.*/\1 \2/' "$1/log.jsonl" | sort; }
-workers() { ps -eo args= | grep -F -- "--worker" | grep -F -- "--out $1 " | grep -vc grep; }
+# pids OUT [STEP]: the workers of that run, or the one of that step, by the system's own table (a bare machine has no ps)
+pids() {
+    grep -lsF -e --worker /proc/[0-9]*/cmdline | while read -r file; do
+        case " $(cat "$file" 2> /dev/null | tr '\0' ' ')" in
+        *" --worker ${2:-}"*" --out $1 "*) file=${file#/proc/} && echo "${file%/cmdline}" ;;
+        esac
+    done
+}
+workers() { pids "$1" | wc -l; }
 until_updates() { # until_updates OUT PID: wait until two workers have written to their logs
     while [ "$(cat "$1"/.run/control.log "$1"/.run/tuned.log 2> /dev/null | wc -l)" -lt 4 ] && kill -0 "$2" 2> /dev/null; do sleep 0.005; done
 }
@@ -38,6 +46,7 @@ check "with nothing to do" test $? -eq 0
 (begin killed --jobs 2 > /dev/null 2>&1) &
 pid=$!
 until_updates killed $pid
+check "workers are at it" test "$(workers killed)" -ge 1
 kill -KILL $pid
 wait $pid 2> /dev/null
 for k in 1 2 3 4 5 6 7 8 9 10; do [ "$(workers killed)" -eq 0 ] || sleep 0.05; done
@@ -60,7 +69,7 @@ check "one at a time goes on with what two had begun" same stopped
 (begin crashed --jobs 2 > /dev/null 2> message) &
 pid=$!
 until_updates crashed $pid
-kill -SEGV "$(ps -eo pid=,args= | grep -F -- "--out crashed " | grep -F -- "--worker control" | awk '{ print $1; exit }')"
+kill -SEGV "$(pids crashed control | head -n 1)"
 wait $pid
 check "a worker that crashes ends the run with 1" test $? -eq 1
 check "the step and its line are named" grep -q "^ftpipe: sentiment.lua:[0-9]*: the worker of step 'control' was killed by SIGSEGV" message
