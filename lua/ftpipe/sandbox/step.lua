@@ -43,6 +43,7 @@ end
 -- Give up all else. `profile`: of the system calls.
 local function give_up(allowed, profile)
    local facts = confine.facts()
+   sys.threads()      -- LLVM's OpenMP writes a shared-memory file when it is first asked for anything
    if facts.landlock and sandbox.on "landlock" then failure.try("system", confine.landlock(allowed)) end
    if facts.seccomp and sandbox.on "seccomp" then failure.try("system", confine.seccomp(profile)) end
    sandbox.enter "step"
