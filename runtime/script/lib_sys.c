@@ -341,6 +341,18 @@ static int sys_catch_interrupts(lua_State *L)
     return 0;
 }
 
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#define OWN_HANDLERS
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define OWN_HANDLERS
+#endif
+
+#ifdef OWN_HANDLERS
+static void speak_of_crashes(const char *text) { (void)text; }
+#else
 /* What is said when this process crashes; only write and raise are safe then. */
 static char crash_text[2048];
 
@@ -350,22 +362,26 @@ static void on_crash(int signal_number)
     raise(signal_number); /* the default is back in place */
 }
 
-/* sys.on_crash(text): say this if the process crashes; "" says nothing. A sanitizer keeps its own handlers. */
-static int sys_on_crash(lua_State *L)
+static void speak_of_crashes(const char *text)
 {
-    snprintf(crash_text, sizeof crash_text, "%s", luaL_checkstring(L, 1));
-#ifndef __SANITIZE_ADDRESS__
     static char stack[1 << 14];
     static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
     const stack_t own = { .ss_sp = stack, .ss_size = sizeof stack };
     struct sigaction a;
 
+    snprintf(crash_text, sizeof crash_text, "%s", text);
     memset(&a, 0, sizeof a);
     a.sa_handler = *crash_text ? on_crash : SIG_DFL;
     a.sa_flags = (int)(SA_RESETHAND | SA_NODEFER | SA_ONSTACK);
     sigaltstack(&own, NULL);
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &a, NULL);
+}
 #endif
+
+/* sys.on_crash(text): say this if the process crashes; "" says nothing. A sanitizer keeps its own handlers. */
+static int sys_on_crash(lua_State *L)
+{
+    speak_of_crashes(luaL_checkstring(L, 1));
     return 0;
 }
 

@@ -470,6 +470,7 @@ void server_start(server *s, const char *folder, const char *ca)
         accept_at(s, other ? there : here, other, t);
     }
     setpgid(s->pid, s->pid);
+    tls_free(t); /* the server has its own copy */
     close(here);
     close(there);
 }

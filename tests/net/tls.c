@@ -56,6 +56,12 @@ tls *tls_new(const char *ca)
     return t;
 }
 
+void tls_free(tls *t)
+{
+    if (t) SSL_CTX_free(t->ctx);
+    free(t);
+}
+
 void *tls_accept(tls *t, int fd)
 {
     SSL *s = SSL_new(t->ctx);

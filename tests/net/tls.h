@@ -8,6 +8,7 @@
 typedef struct tls tls;
 
 tls *tls_new(const char *ca);     /* a new certificate for 127.0.0.1 and localhost, written to the file `ca` */
+void tls_free(tls *t);            /* NULL is fine */
 void *tls_accept(tls *t, int fd); /* a connection, or NULL */
 ssize_t tls_read(void *connection, void *bytes, size_t n);
 ssize_t tls_write(void *connection, const void *bytes, size_t n);
