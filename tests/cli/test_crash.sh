@@ -19,6 +19,7 @@ job() { exec "$FTPIPE" run sentiment.lua --set model=encoder --set data=reviews.
     --checkpoint 0 --out out "$@"; }
 # ended_by SIGNAL TEXT: the job gets it in the middle of stage two, once it has said that
 ended_by() {
+    rm -f message                                                           # the words of the job before are not this one's
     (job --set batch=8 > /dev/null 2> message) &
     pid=$!
     while ! grep -q "$2" message 2> /dev/null && kill -0 $pid 2> /dev/null; do sleep 0.01; done
@@ -38,6 +39,7 @@ ended_by INT "goes on after"
 check "Ctrl-C is answered at once" says "^stopping; what is done so far is saved first (once more: stop at once)"
 check "after a kill the next attempt says so too" says "the last attempt ended in the middle of step 'tuned'"
 check "exit code 130" test $code -eq 130
+rm -f message
 (job --set batch=8 > /dev/null 2> message) &
 pid=$!
 while ! grep -q "goes on after" message 2> /dev/null && kill -0 $pid 2> /dev/null; do sleep 0.01; done
