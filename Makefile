@@ -111,9 +111,10 @@ kernel_flags := $(common) $(OPTIMISE_KERNELS) $(kernel_maths) $(san_flags) $(CFL
 isas := base
 isa_base := -DFT_ISA=base
 ifeq ($(FT_ARCH),x86_64)
-isas += v3 v4
+isas += v3 v4 v4bf16
 isa_v3 := -DFT_ISA=v3 -mavx2 -mfma -mbmi2 -mf16c
 isa_v4 := -DFT_ISA=v4 -mavx2 -mfma -mbmi2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
+isa_v4bf16 := -DFT_ISA=v4bf16 $(filter-out -DFT_ISA=v4,$(isa_v4)) -mavx512bf16
 have_isas := -DFT_HAVE_V3 -DFT_HAVE_V4
 endif
 
@@ -141,7 +142,7 @@ BIN := $(B)/ftpipe
 latest := $(if $(filter gcc,$(cfg)),build/ftpipe,$(BIN))
 
 ifneq ($(and $(builds),$(wildcard $(B)/config.mk)),)
-$(call settled,$(B)/flags,$(CC_VERSION) $(plain_flags) $(kernel_flags) $(FT_CFLAGS) $(isa_v3) $(isa_v4) $(link_first) $(link_flags) $(link_libs))
+$(call settled,$(B)/flags,$(CC_VERSION) $(plain_flags) $(kernel_flags) $(FT_CFLAGS) $(foreach isa,$(isas),$(isa_$(isa))) $(link_first) $(link_flags) $(link_libs))
 $(call settled,$(B)/objects,$(objects))
 $(call settled,$(B)/lua-files,$(lua_files) $(pipelines))
 endif

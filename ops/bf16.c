@@ -3,39 +3,17 @@
 
 #include "ops/blocks.h"
 #include "ops/ops.h"
+#include "ops/round.h"
 #include "ops/tile.h"
 
-typedef uint32_t ft_vu __attribute__((vector_size(4 * FT_LANES), aligned(4), may_alias));
-typedef uint16_t ft_vs __attribute__((vector_size(2 * FT_LANES), aligned(2), may_alias));
-
-/* Upper half of each lane: the rounded number; the lower half is rubbish. NaN stays NaN. */
-static inline ft_vu round_lanes(ft_vf x)
-{
-    const ft_vu u = (ft_vu)x, up = u + 0x7fffu + (u >> 16 & 1u);
-    const ft_vu nan = (ft_vu)(x != x);
-
-    return (nan & (u | 0x400000u)) | (~nan & up);
-}
-
-static inline ft_vs narrow(const float *x)
-{
-    return __builtin_convertvector(round_lanes(*(const ft_vf *)x) >> 16, ft_vs);
-}
-
-static inline uint16_t round_one(float x)
-{
-    uint32_t u;
-
-    memcpy(&u, &x, sizeof u);
-    return (uint16_t)((x != x ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1u)) >> 16);
-}
+static inline ft_vs narrow(const float *x) { return ft_round_vector(*(const ft_vf *)x); }
 
 static void rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to)
 {
     for (int64_t r = 0; r < R; r++, x += ld, to += wide) {
         int64_t c = 0;
         for (; c + FT_LANES <= C; c += FT_LANES) *(ft_vs *)(to + c) = narrow(x + c);
-        for (; c < C; c++) to[c] = round_one(x[c]);
+        for (; c < C; c++) to[c] = ft_round_one(x[c]);
         for (; c < wide; c++) to[c] = 0;
     }
     if (n > R) memset(to, 0, sizeof *to * (size_t)((n - R) * wide));
@@ -49,16 +27,15 @@ static void pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, u
         const float *a = x + r * ld, *b = a + ld;
         int64_t c = 0;
         for (; c + FT_LANES <= C; c += FT_LANES)
-            *(ft_vu *)(to + 2 * c) =
-                round_lanes(*(const ft_vf *)(a + c)) >> 16 | (round_lanes(*(const ft_vf *)(b + c)) & 0xffff0000u);
+            *(ft_vu *)(to + 2 * c) = ft_round_pairs(*(const ft_vf *)(a + c), *(const ft_vf *)(b + c));
         for (; c < 64; c++) {
-            to[2 * c] = c < C ? round_one(a[c]) : 0;
-            to[2 * c + 1] = c < C ? round_one(b[c]) : 0;
+            to[2 * c] = c < C ? ft_round_one(a[c]) : 0;
+            to[2 * c + 1] = c < C ? ft_round_one(b[c]) : 0;
         }
     }
     for (; r < K; r += 2, to += 128)
         for (int64_t c = 0; c < 64; c++) {
-            to[2 * c] = c < C && r < R ? round_one(x[r * ld + c]) : 0;
+            to[2 * c] = c < C && r < R ? ft_round_one(x[r * ld + c]) : 0;
             to[2 * c + 1] = 0;
         }
 }
@@ -83,25 +60,34 @@ static void turned_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64
             }
             for (int64_t k = 0; k < 2 * FT_LANES; k++)
                 for (int64_t i = 0; i < FT_LANES; i++)
-                    t[k / 2 * 128 + 2 * i + k % 2] = r + k < R && c + i < C ? round_one(x[(c + i) * ld + r + k]) : 0;
+                    t[k / 2 * 128 + 2 * i + k % 2] = r + k < R && c + i < C ? ft_round_one(x[(c + i) * ld + r + k]) : 0;
         }
+}
+
+/* 2 * FT_LANES rows by FT_LANES columns: pairs of rows, turned as if they were float32. */
+static void turn_rows(const float *x, int64_t ld, uint16_t *to, int64_t wide)
+{
+    ft_vu both[FT_LANES] __attribute__((aligned(64)));
+    uint16_t turned[FT_LANES * 2 * FT_LANES] __attribute__((aligned(64)));
+
+    for (int64_t r = 0; r < FT_LANES; r++, x += 2 * ld)
+        both[r] = ft_round_pairs(*(const ft_vf *)x, *(const ft_vf *)(x + ld));
+    ft_tile_transpose((const float *)(const void *)both, FT_LANES, (float *)(void *)turned, FT_LANES);
+    for (int64_t i = 0; i < FT_LANES; i++) memcpy(to + i * wide, turned + i * 2 * FT_LANES, sizeof *to * 2 * FT_LANES);
 }
 
 static void turned_rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to)
 {
-    float tile[FT_LANES * FT_LANES] __attribute__((aligned(64)));
-
     for (int64_t c = 0; c < C; c += FT_LANES)
-        for (int64_t r = 0; r < n; r += FT_LANES) {
+        for (int64_t r = 0; r < n; r += 2 * FT_LANES) {
             uint16_t *t = to + c * wide + r;
-            if (r + FT_LANES <= R && c + FT_LANES <= C) {
-                ft_tile_transpose(x + r * ld + c, ld, tile, FT_LANES);
-                for (int64_t i = 0; i < FT_LANES; i++) *(ft_vs *)(t + i * wide) = narrow(tile + i * FT_LANES);
+            if (r + 2 * FT_LANES <= R && c + FT_LANES <= C) {
+                turn_rows(x + r * ld + c, ld, t, wide);
                 continue;
             }
             for (int64_t i = 0; i < ft_least(FT_LANES, C - c); i++)
-                for (int64_t k = 0; k < FT_LANES; k++)
-                    t[i * wide + k] = r + k < R ? round_one(x[(r + k) * ld + c + i]) : 0;
+                for (int64_t k = 0; k < 2 * FT_LANES; k++)
+                    t[i * wide + k] = r + k < R ? ft_round_one(x[(r + k) * ld + c + i]) : 0;
         }
 }
 

@@ -9,7 +9,7 @@ extern const ft_op_table ft_op_table_base;
 extern const ft_op_table ft_op_table_v3;
 #endif
 #ifdef FT_HAVE_V4
-extern const ft_op_table ft_op_table_v4;
+extern const ft_op_table ft_op_table_v4, ft_op_table_v4bf16;
 #endif
 
 static const ft_op_table *active;
@@ -27,6 +27,8 @@ static int has_v4(void)
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
+
+static int has_bf16(void) { return __builtin_cpu_supports("avx512bf16"); }
 #endif
 
 /* Built and supported, best last. */
@@ -39,6 +41,7 @@ static int tables(const ft_op_table *out[8])
 #endif
 #ifdef FT_HAVE_V4
     if (has_v3() && has_v4()) out[n++] = &ft_op_table_v4;
+    if (has_v3() && has_v4() && has_bf16()) out[n++] = &ft_op_table_v4bf16;
 #endif
     return n;
 }

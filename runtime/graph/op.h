@@ -102,7 +102,7 @@ typedef struct ft_op_table {
 
 /* The table in use: what ft_op_select chose, else what FTPIPE_ISA names if that is to be had, else the best there is. */
 const ft_op_table *ft_op_active(void);
-/* Choose by name ("base", "v3", "v4"); FT_EUSAGE if unknown, not built or not supported here. */
+/* Choose by name ("base", "v3", "v4", "v4bf16"); FT_EUSAGE if unknown, not built or not supported here. */
 ft_status ft_op_select(const char *isa, ft_err *e);
 /* Names of built and supported sets, best last; returns their count. */
 int ft_op_isas(const char *names[8]);

@@ -14,6 +14,7 @@
 
 #include "core/mem.h"
 #include "core/rng.h"
+#include "graph/op.h"
 #include "ops/product/bf16.h"
 #include "ops/product/kept.h"
 #include "ops/product/product.h"
@@ -235,6 +236,64 @@ static void nan_is_passed_on(void **state)
     end(&p);
 }
 
+/* What a layout holds of x (R,C): x[r,c] rounded to nearest even, 0 beyond. Numbers too small to be normal may be 0. */
+static void holds(const float *x, int64_t R, int64_t C, int64_t r, int64_t c, uint16_t got)
+{
+    const float was = r < R && c < C ? x[r * C + c] : 0.0f;
+
+    if (isnan(was)) {
+        assert_true(isnan(ft_bf16_to(got)));
+    } else if (fpclassify(was) == FP_SUBNORMAL && (got & 0x7fff) == 0) {
+        assert_int_equal(got >> 15, signbit(was) != 0);
+    } else {
+        assert_int_equal(got, ft_bf16_from(was));
+    }
+}
+
+/* R rows and C columns in all four layouts, each padded: n to whole 32, m to whole 64. */
+static void check_layouts(const ft_bf16_layouts *l, const float *x, int64_t R, int64_t C)
+{
+    const int64_t n = (R + 31) / 32 * 32, m = (C + 63) / 64 * 64, k = (C + 31) / 32 * 32, wide = n + 32;
+    uint16_t *to = malloc(sizeof *to * (size_t)((n + 64) * (m + 64) + C * wide));
+
+    assert_non_null(to);
+    l->rows(x, C, R, C, n, m, to);
+    for (int64_t i = 0; i < n * m; i++) holds(x, R, C, i / m, i % m, to[i]);
+    l->turned_rows(x, C, R, C, n, wide, to);
+    for (int64_t i = 0; i < C * n; i++) holds(x, R, C, i % n, i / n, to[i / n * wide + i % n]);
+    if (C <= 64) {
+        l->pairs(x, C, R, C, n, to);
+        for (int64_t i = 0; i < n * 64; i++) holds(x, R, C, i / 128 * 2 + i % 2, i % 128 / 2, to[i]);
+    }
+    if (R <= 64) {
+        l->turned_pairs(x, C, C, R, k, to);
+        for (int64_t i = 0; i < k * 64; i++) holds(x, R, C, i % 128 / 2, i / 128 * 2 + i % 2, to[i]);
+    }
+    free(to);
+}
+
+static void layouts_of_every_level_round_to_nearest_even(void **state)
+{
+    (void)state;
+    const char *names[8], *before = ft_op_active()->isa;
+    const float awkward[] = { 0.0f,     -0.0f,     INFINITY,   -INFINITY,  NAN,        3.4028235e38f, 1.17549435e-38f,
+                              1.0e-40f, -1.0e-45f, 1.0039062f, 1.0117188f, -1.0039063f };
+    const int64_t shapes[][2] = { { 1, 1 },  { 32, 64 }, { 33, 17 },  { 64, 100 },
+                                  { 7, 64 }, { 70, 48 }, { 130, 65 }, { 0, 5 } };
+
+    for (int i = ft_op_isas(names); i-- > 0;) {
+        assert_int_equal(ft_op_select(names[i], NULL), FT_OK);
+        for (size_t k = 0; k < sizeof shapes / sizeof *shapes; k++) {
+            const int64_t R = shapes[k][0], C = shapes[k][1];
+            float *x = numbers(R * C, "layout");
+            for (int64_t j = 0; j < R * C; j += 3) x[j] = awkward[(j / 3) % 12];
+            check_layouts(ft_op_active()->bf16, x, R, C);
+            free(x);
+        }
+    }
+    assert_int_equal(ft_op_select(before, NULL), FT_OK);
+}
+
 static void a_lack_is_told_with_its_reason(void **state)
 {
     (void)state;
@@ -253,6 +312,7 @@ static void a_lack_is_told_with_its_reason(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(layouts_of_every_level_round_to_nearest_even),
         cmocka_unit_test(products_are_those_of_rounded_operands),
         cmocka_unit_test(sizes_around_the_cuts),
         cmocka_unit_test(bits_do_not_depend_on_threads),

@@ -1,0 +1,71 @@
+/* ops/round.h - float32 rounded to bf16, to nearest even; NaN stays NaN.
+ *
+ * Where the instruction set being compiled has an instruction for it (AVX-512-bf16) that is named here, the one place where
+ * kernels name any. It makes zeros of numbers below 1.2e-38, which the products that read them would take for zeros
+ * anyway; elsewhere they are rounded like all others.
+ */
+#ifndef FT_OPS_ROUND_H
+#define FT_OPS_ROUND_H
+
+#include <stdint.h>
+#include <string.h>
+
+#include "ops/lanes.h"
+
+typedef uint32_t ft_vu __attribute__((vector_size(4 * FT_LANES), aligned(4), may_alias));
+typedef uint16_t ft_vs __attribute__((vector_size(2 * FT_LANES), aligned(2), may_alias));
+
+static inline uint16_t ft_round_one(float x)
+{
+    uint32_t u;
+
+    memcpy(&u, &x, sizeof u);
+#ifdef __AVX512BF16__
+    if ((u & 0x7f800000u) == 0) u &= 0x80000000u;
+#endif
+    return (uint16_t)((x != x ? u | 0x400000u : u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+}
+
+#ifdef __AVX512BF16__
+
+static inline ft_vs ft_round_vector(ft_vf x)
+{
+    ft_vs y;
+
+    __asm__("vcvtneps2bf16 %1, %0" : "=v"(y) : "v"(x));
+    return y;
+}
+
+/* Lane i: a[i] in the low half, b[i] in the high one. */
+static inline ft_vu ft_round_pairs(ft_vf a, ft_vf b)
+{
+    typedef uint16_t words __attribute__((vector_size(4 * FT_LANES)));
+    words y; /* a, then b */
+
+    __asm__("vcvtne2ps2bf16 %2, %1, %0" : "=v"(y) : "v"(b), "v"(a));
+    return (ft_vu)__builtin_shufflevector(y, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25,
+                                          10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+
+#else
+
+/* Upper half of each lane: the rounded number; the lower half is rubbish. */
+static inline ft_vu ft_round_upper(ft_vf x)
+{
+    const ft_vu u = (ft_vu)x, up = u + 0x7fffu + (u >> 16 & 1u);
+    const ft_vu nan = (ft_vu)(x != x);
+
+    return (nan & (u | 0x400000u)) | (~nan & up);
+}
+
+static inline ft_vs ft_round_vector(ft_vf x) { return __builtin_convertvector(ft_round_upper(x) >> 16, ft_vs); }
+
+/* Lane i: a[i] in the low half, b[i] in the high one. */
+static inline ft_vu ft_round_pairs(ft_vf a, ft_vf b)
+{
+    return ft_round_upper(a) >> 16 | (ft_round_upper(b) & 0xffff0000u);
+}
+
+#endif
+
+#endif
