@@ -31,7 +31,7 @@ local function put(into, name, group, column)
 end
 
 --- How many there are.
-function rows.count(task, from) return #from[task.columns[#task.columns]] end
+function rows.count(task, from) return #from[task.columns[1]] end
 
 --- The rows with these numbers, in the order of the list.
 ---@param task table
@@ -65,7 +65,7 @@ function rows.each(artifact, f)
 end
 
 -- "texts" -> "text": what a function of the pipeline sees of a row
-local function singular(name) return (name:gsub("s$", "")) end
+local function singular(name) return name == "entities" and name or (name:gsub("s$", "")) end
 
 --- One row as a function sees it: text, label, line, file, split, and the columns that were kept.
 function rows.view(task, from, i, split)
@@ -81,6 +81,7 @@ end
 function rows.add(task, into, row, like)
    for _, name in ipairs(task.columns) do
       local value = row[singular(name)]
+      if name == "lines" then value = value or false end      -- questions of a JSON file have none
       if value ~= nil then
          into[name] = into[name] or {}
          table.insert(into[name], value)

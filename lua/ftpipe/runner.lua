@@ -2,24 +2,17 @@
 --
 -- What finished steps left is in the store (ftpipe.cache), by key. OUT/.run/ holds what an unfinished run needs besides: the
 -- plan's digest and the last checkpoint. A run that ended writes metrics.json last and drops the checkpoints. A plan whose
--- finished run is there already is not run again. Steps run in this process; each gets its inputs and a context, so that
--- they can move into processes of their own.
+-- finished run is there already is not run again. This process only leads: everything that reads rows or weights, calls a
+-- pipeline's functions or computes happens in processes of their own (ftpipe.workers starts them, ftpipe.worker is one).
 
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
-local host = require "ftpipe.core.host"
-local artifact = require "ftpipe.artifact"
 local cache = require "ftpipe.cache"
 local engine = require "ftpipe.cache.engine"
-local speeds = require "ftpipe.cache.speeds"
 local failure = require "ftpipe.failure"
-local outlook = require "ftpipe.outlook"
-local preflight = require "ftpipe.preflight"
 local process = require "ftpipe.core.process"
 local schedule = require "ftpipe.schedule"
-local training = require "ftpipe.training"
-local exports = require "ftpipe.exports"
 local workers = require "ftpipe.workers"
 
 local runner = {}
@@ -87,129 +80,10 @@ local function choose(plan, digest, out)
    return ("%s/%d"):format(base, n + 1), false
 end
 
--- ==== One step ====
-
----@class ftpipe.step_context : ftpipe.context what a step's run function gets first
-local function step_context(run, step)
-   local ctx = training.context { seed = run.plan.seed, step = step.id, where = step.where, out = run.out,
-      dir = run:directory(step), log = run.log, progress = run.progress, fingerprint = run.fingerprint,
-      interval = run.options.checkpoint or 60 }
-
-   --- A message for the user, above the progress bar.
-   function ctx:say(text) if run.progress then run.progress:line(text) end end
-
-   --- A tensor that other steps and runs may need too: from the store, or made and put there. `about` is plain data that
-   -- decides about its values.
-   function ctx:kept(kind, about, make) return run.schedule:tensor(kind, about, self.fingerprint, make) end
-
-   --- The values that `auto` became, kept for the report.
-   function ctx:settled(params) run.settled[step.id] = params end
-
-   --- A model that this step may change: a copy, unless nobody else reads it.
-   function ctx:own(model)
-      local mine = model
-      if run.schedule:readers_of(model) > 1 then mine = model:copy() else run.schedule:forget(model) end
-      mine.attach = function(m, optimiser) self:attach(m, optimiser) end
-      return mine
-   end
-
-   --- Say once which weights are loaded, new and frozen.
-   function ctx:card(model)
-      local card = model:card()
-      ctx:say(("%s: %d of %d parameters are trained; %d tensors loaded, %d new%s, %d frozen"):format(self.step,
-         card.trainable, card.parameters, #card.loaded, #card.new,
-         #card.new > 0 and (" (%s)"):format(table.concat(card.new, ", ")) or "", #card.frozen))
-      run.cards[step.id] = card
-   end
-
-   --- After a resume the log goes on where the checkpoint saw it.
-   function ctx.on_resume(state)
-      run:truncate_log(state.log_size)
-      ctx.log = run.log
-      run.resumed[ctx.step] = true
-      ctx:say(("%s: goes on after update %d of %d"):format(ctx.step, state.cursor, state.total))
-   end
-   return ctx
-end
-
-local function trains(step) return step.unit.trains or step.kind == "lua" end
-
--- Plain facts that are kept with what a step left, so that a run that does not repeat it can tell them too.
-local function facts_of(run, step, value)
-   local settled = run.settled[step.id]
-   return { settled = settled and { lr = settled.lr, epochs = settled.epochs, batch = settled.batch,
-      precision = settled.precision }, card = run.cards[step.id],
-      leaves = step.unit.leave and step.unit.leave(run.out, value, step.id) or nil,
-      extent = step.unit.extent and step.unit.extent(value) or nil }
-end
-
-local function run_step(run, step, inputs)
-   if trains(step) then run:mark_log(step) end
-   local ctx = step_context(run, step)
-   run.contexts[step.id] = ctx
-   if step.kind == "lua" then
-      for key, v in pairs(inputs) do
-         if artifact.is_model(v) then inputs[key] = ctx:own(v) end
-      end
-   end
-   local value = step.unit.run(ctx, inputs, step.params)
-   run.share[step.id] = ctx.total and ctx.cursor / ctx.total or 1
-   if artifact.is_model(value) and trains(step) then
-      value.history, value.kept_epoch = ctx.history, ctx.best_so_far and ctx.best_so_far.epoch or nil
-      value.attach = nil
-      value:unfreeze("*")
-      failure.try("system", run.log:flush())
-   end
-   return value, facts_of(run, step, value)
-end
-
-local function to_go_on(run)
-   return "type the same command again to go on: " .. (run.options.command or "ftpipe run " .. run.plan.file)
-end
-
--- A step's error tells where the pipeline made the step.
-local function guarded(run, step, inputs)
-   local ok, value, facts = xpcall(run_step, function(e)
-      if failure.is(e) then return failure.wrap(e, step.where) end
-      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e), where = step.where,
-         traceback = host.traceback(tostring(e), 2) },
-         { __tostring = function(x) return x.message end })
-   end, run, step, inputs)
-   if ok then return value, facts end
-   if value.ftpipe == "interrupted" then
-      local ctx = run.contexts[step.id]
-      if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
-      value.hint = to_go_on(run)
-   end
-   error(value, 0)
-end
-
 -- ==== The run ====
 
 local run_meta = {}
 run_meta.__index = run_meta
-
-function run_meta:truncate_log(size)
-   self.log:close()
-   self.log = failure.try("system", fs.append(self.log_path, size))
-end
-
---- Where a step has its checkpoint and files. What a worker computes besides its own step is its own affair.
-function run_meta:directory(step)
-   local own = self.options.step
-   if not own or own == step.id then return ("%s/.run/%s"):format(self.out, step.id) end
-   return ("%s/.run/%s/needs/%s"):format(self.out, own, step.id)
-end
-
--- Before a training step writes its first line: where to cut the log if it must begin again. With a checkpoint it does
--- not begin again, and the checkpoint says where to cut.
-function run_meta:mark_log(step)
-   if training.has_checkpoint(self:directory(step)) then return end
-   local path = self.out .. "/.run/" .. step.id .. ".begin"
-   local size = fs.read(path)
-   if size then return self:truncate_log(math.tointeger(tonumber(size))) end
-   failure.try("system", fs.write(path, tostring(self.log:size())))
-end
 
 -- Finished steps and checkpoints hold only with what computed them.
 local function check_fingerprint(out, now)
@@ -282,13 +156,10 @@ local function begin(plan, options, at)
    if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
-      settled = {}, cards = {}, resumed = {}, share = {}, contexts = {}, progress = options.progress, fingerprint = computes,
-      digest = digest,
-      started = sys.date(), log_path = out .. "/log.jsonl" }, run_meta)
+      progress = options.progress, fingerprint = computes, digest = digest, started = sys.date(),
+      log_path = out .. "/log.jsonl" }, run_meta)
    run.schedule = schedule.new(plan, at.store, { engine = computes, identities = at.identities,
-      force = forced_still(out, plan, options.force, resumes),
-      run = function(step, inputs) return guarded(run, step, inputs) end })
-   run.artifacts = setmetatable({}, { __index = function(_, id) return run.schedule:need(id) end })
+      force = forced_still(out, plan, options.force, resumes) })
    sweep_parts(out)
    if not resumes then
       sweep(out)
@@ -298,110 +169,44 @@ local function begin(plan, options, at)
    write_state(run, false)
    at.store:register(out)
    failure.try("system", fs.write(out .. "/plan.json", plan:json()))
-   run.log = failure.try("system", fs.append(run.log_path))
+   failure.try("system", fs.append(run.log_path)):close()      -- there from the start
    return run
 end
 
--- Where `latest` shall lead: link, target.
-local function latest_of(out)
+local function link_latest(out)
    local base, n = out:match("^(runs/.+)/(%d+)$")
-   if base then return base .. "/latest", n end
+   if base then fs.symlink(n, base .. "/latest") end
 end
 
-local function link_latest(run)
-   local link, target = latest_of(run.out)
-   if run.notary then run.notary:go()
-   elseif link then fs.symlink(target, link) end
-end
-
--- Steps that need the network run while there is one.
-local function fetch(run)
+-- Whether a step waits for something that needs the network, which no process with foreign Lua has.
+local function fetches(run)
    for _, step in ipairs(run.plan.steps) do
-      local state = step.unit.fetches and run.schedule:state(step)
-      if state and state.key and step.unit.stored == false then run.schedule:need(step.id)
-      elseif state and state.key and not state.hit then run.schedule:perform(step) end
+      if step.unit.fetches then return true end
    end
+   return false
 end
 
--- Before foreign Lua is loaded: one that was asked beforehand makes the link `latest` in the end, which lies outside of what
--- is left to this process.
-local function enter(run, plan, options, store)
-   if not options.foreign then return end
-   fetch(run)
-   local link, target = latest_of(run.out)
-   if link then run.notary = failure.try("system", process.notary(target, link)) end
-   options.foreign(plan, run.out, store.dir)
-end
-
--- What a step that was not run left besides its artifact.
-local function take_over(run, step, state)
-   local facts = state.record and state.record.facts or {}
-   run.settled[step.id], run.cards[step.id] = facts.settled, facts.card
-   if facts.leaves then step.unit.leave(run.out, run.schedule:need(step.id), step.id) end
-end
-
--- How long a step took for what it had to do, for forecasts to come. What went on from a checkpoint tells nothing.
-local function note_speed(run, step)
-   local record = run.schedule.states[step.id].record
-   local ok, work = pcall(outlook.work, run.plan, run.schedule, step)
-   if not ok or not record or run.resumed[step.id] then return end
-   local share = run.share[step.id] or 1
-   local function scaled(x) return x and x * share end
-   speeds.note(run.schedule.store, { kind = work.kind, engine = run.fingerprint, seconds = record.seconds,
-      flops = scaled(work.flops), tokens = scaled(work.tokens), bytes = work.bytes })
-end
-
--- A note of the step at work, which outlives a process that is killed, and what is said where it crashes.
-local function mark(run, step)
-   local path = run.out .. "/.run/running"
-   if not step then
-      sys.on_crash ""
-      fs.remove(path)
-   else
-      failure.try("system", fs.write(path, json.encode { step = step.id, where = step.where }))
-      sys.on_crash(("\nftpipe: %s: step '%s' crashed\n  hint: %s\n"):format(step.where, step.id, to_go_on(run)))
+local function all_there(run)
+   for _, step in ipairs(run.plan.steps) do
+      if not run.schedule:state(step).hit then return false end
    end
-end
-
--- How the last attempt ended, where nobody could say it.
-local function say_last_end(run)
-   local note = json.decode(fs.read(run.out .. "/.run/running") or "null")
-   if type(note) ~= "table" or not run.progress then return end
-   run.progress:line(("the last attempt ended in the middle of step '%s' (%s): it crashed, was killed (out of memory?), or the "
-      .. "machine stopped"):format(tostring(note.step), tostring(note.where)))
-end
-
-local function perform(run, step)
-   run:note()
-   local forced = run.schedule:state(step).forced
-   mark(run, step)
-   local ok, e = pcall(run.schedule.perform, run.schedule, step)
-   mark(run, nil)
-   if not ok then error(e, 0) end
-   if forced then failure.try("system", fs.write(("%s/.run/%s.forced"):format(run.out, step.id), "")) end
-   note_speed(run, step)
-   run:note()
+   return true
 end
 
 local function execute(run)
-   local taken, jobs = json.array {}, run.options.jobs or 1
-   say_last_end(run)
-   preflight.run(run, function(step) perform(run, step) end)
-   if jobs > 1 then
-      run.schedule:forget_all()
-      workers.execute(run, jobs)
+   workers.say_last_end(run)
+   if not all_there(run) then
+      if run.options.is_foreign and fetches(run) then workers.phase(run, ".fetch") end
+      workers.phase(run, ".preflight")
+      workers.execute(run, run.options.jobs or 1)
    end
+   local taken = json.array {}
    for _, step in ipairs(run.plan.steps) do
       local state = run.schedule:state(step)
-      if state.hit then
-         take_over(run, step, state)
-         if state.record and not state.ran then taken[#taken + 1] = state.key end
-      elseif not state.ran then
-         perform(run, step)
-      end
-      host.collectgarbage()
+      if state.record and not state.ran then taken[#taken + 1] = state.key end
    end
    if #taken > 0 then run.schedule.store:note { event = "use", keys = taken } end
+   workers.phase(run, ".results")
 end
 
 -- What decides whether there is anything to do: reads no data and no weights that were read before, loads no library.
@@ -420,62 +225,35 @@ local function make_certain(at)
    if at.computes ~= known then engine.remember(at.store.dir) end
 end
 
---- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption),
--- force (true or a set of step ids), version and machine (to be noted), jobs (steps at a time), worker
--- (the words that start one), foreign (called with plan, out and the store's directory where the plan has Lua of its own:
--- ftpipe.sandbox.step).
+-- What an unfinished run needs.
+local function drop_remains(out)
+   for _, name in ipairs(fs.list(out .. "/.run") or {}) do
+      if name ~= "lock" and name ~= "state.json" then fs.remove(out .. "/.run/" .. name) end
+   end
+end
+
+--- Run a plan to its end. options: out, progress, command (to be repeated after an interruption), force (true or a set of step
+-- ids), version and machine (to be noted), jobs (steps at a time), worker (the words that start one), quiet, is_foreign (whether
+-- the plan has Lua of its own, which workers confine).
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
 ---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)
    sys.catch_interrupts()
-   options = options or {}
+   process.catch_suspend()
    local at = look(plan)
    local before = finished(plan, at.digest, at.computes, options.out)
    if before and not options.force then return { out = before, report = fs.read(before .. "/report.txt") or "", repeats = true } end
    make_certain(at)
    local run = begin(plan, options, at)
-   enter(run, plan, options, at.store)
    execute(run)
-   local report = exports.write(run)
    run:note(true)
    write_state(run, true)
-   for _, step in ipairs(plan.steps) do
-      fs.remove(run.out .. "/.run/" .. step.id)
-      fs.remove(run.out .. "/.run/" .. step.id .. ".begin")
-      for _, name in ipairs { ".forced", ".log", ".messages" } do fs.remove(run.out .. "/.run/" .. step.id .. name) end
-   end
+   drop_remains(run.out)
    at.store:unregister(run.out)
-   link_latest(run)
-   run.log:close()
+   link_latest(run.out)
    run.lock:close()
    if run.progress then run.progress:finish() end
-   return { out = run.out, report = report }
-end
-
---- What a worker does: one step of a run that another process leads, into the store. options: step (its id), out, progress,
--- checkpoint.
-function runner.work(plan, options)
-   sys.catch_interrupts()
-   local at = look(plan)
-   make_certain(at)
-   local step = plan.by_id[options.step]
-   if not step then failure.raise("usage", ("there is no step '%s'"):format(options.step)) end
-   local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {},
-      resumed = {}, share = {}, contexts = {},
-      progress = options.progress, fingerprint = at.computes,
-      log_path = ("%s/.run/%s.log"):format(options.out, step.id) }, run_meta)
-   run.schedule = schedule.new(plan, at.store, { engine = at.computes, identities = at.identities,
-      run = function(s, inputs) return guarded(run, s, inputs) end })
-   run.log = failure.try("system", fs.append(run.log_path))
-   if options.foreign then options.foreign(plan, run.out, at.store.dir) end
-   for _, s in ipairs(plan.steps) do
-      local state = run.schedule:state(s)
-      if s == step and not state.key then failure.raise("system", ("the inputs of step '%s' are not there"):format(step.id)) end
-   end
-   run.schedule.states[step.id].forced = true      -- who leads the run has decided
-   run.schedule:perform(step)
-   note_speed(run, step)
-   run.log:close()
+   return { out = run.out, report = fs.read(run.out .. "/report.txt") or "" }
 end
 
 return runner

@@ -31,15 +31,15 @@ end
 --- A schedule. run(step, inputs) computes a step and gives its artifact and facts (plain data that are kept with it).
 ---@param plan ftpipe.plan
 ---@param kept ftpipe.cache
----@param opts { engine: string, identities: table, run: fun(step: table, inputs: table): any, table, force: any } force: true,
--- or a set of step ids: no hits
+---@param opts { engine: string, identities: table, run: fun(step: table, inputs: table): any, table, force: any, reader: table }
+-- force: true, or a set of step ids: no hits; reader: the only step that reads artifacts here
 function schedule.new(plan, kept, opts)
    local self = setmetatable({ plan = plan, store = kept, engine = opts.engine, identities = opts.identities, compute = opts.run,
       force = opts.force, states = {}, memo = {}, readers = {} }, schedule)
-   for _, step in ipairs(plan.steps) do
+   for _, step in ipairs(opts.reader and { opts.reader } or plan.steps) do
       for _, id in ipairs(plan.inputs_of(step)) do self.readers[id] = (self.readers[id] or 0) + 1 end
    end
-   if plan.model then self.readers[plan.model] = (self.readers[plan.model] or 0) + 1 end
+   if plan.model and not opts.reader then self.readers[plan.model] = (self.readers[plan.model] or 0) + 1 end
    return self
 end
 
@@ -196,9 +196,6 @@ function schedule:forget(value)
       if rawequal(known, value) then self.memo[id] = nil end
    end
 end
-
---- Forget all artifacts in memory: they are read from the store when they are needed.
-function schedule:forget_all() self.memo = {} end
 
 --- How many steps of the plan read what this artifact is.
 function schedule:readers_of(value)

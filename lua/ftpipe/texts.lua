@@ -25,6 +25,25 @@ function texts.tokens(tokenizer, list, seconds, params)
    return tokens, full, windows
 end
 
+--- Rows without labels as token ids and windows, read as the model was trained; max_length where it is said.
+---@param model ftpipe.model
+---@param rows table of ftpipe.reading.labelled
+---@param opts { max_length: integer? }
+function texts.for_model(model, rows, opts)
+   local data = model.data or model.own or {}
+   local most = math.min(model.dims.positions, opts.max_length or data.max_length or 512)
+   local tokens, problem, windows = texts.tokens(model.tokenizer, rows.texts, rows.pairs, { max_length = most, long = data.long,
+      stride = data.stride })
+   if not tokens then failure.raise("data", ("%s: %s"):format(rows.file, problem)) end
+   return tokens, windows
+end
+
+--- What tells a row apart for people: names of columns and a function that gives a row's cells.
+function texts.told(rows)
+   if not rows.pairs then return { "text" }, function(i) return rows.texts[i] end end
+   return { "text", "pair" }, function(i) return rows.texts[i], rows.pairs[i] end
+end
+
 --- How many texts are longer than an example.
 function texts.too_long(full, max_length)
    local n = 0

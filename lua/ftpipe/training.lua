@@ -356,7 +356,7 @@ local function last_checkpoint(self)
       if fs.stat(path) then
          local saved, message = store.open(path)
          local state = saved and json.decode(saved:metadata("state") or "null")
-         if type(state) == "table" and state.version == 2 then return saved, state end
+         if type(state) == "table" and state.version == 3 then return saved, state end
          problem = problem or message or path .. " is not a checkpoint of this version"
       end
    end
@@ -394,7 +394,7 @@ function context:checkpoint(pending)
       for name, t in pairs(best.weights) do tensors["best/" .. name] = t end
    end
    if self.log then self.log:flush() end
-   local state = { version = 2, pending = pending, cursor = self.cursor, total = self.total, steps = steps,
+   local state = { version = 3, pending = pending, cursor = self.cursor, total = self.total, steps = steps,
       history = json.array(self.history),
       best = best and { score = best.score, loss = best.loss, epoch = best.epoch } or json.null,
       epoch_loss = self.epoch_loss or 0, epoch_rows = self.epoch_rows or 0, log_size = self.log and self.log:size() or 0,

@@ -1,10 +1,12 @@
---- Steps side by side, each in a process of its own: `ftpipe run --jobs N`.
+--- Starts workers and sees to their ends: each step of a run in a process of its own (ftpipe.worker says what happens there).
 --
--- A worker is this program started anew with the same file and parameters, for one step whose inputs are there; it puts the
--- step's result into the store and ends. The processors are divided among the workers. What a worker says lies beside its
--- checkpoint, in OUT/.run/STEP.messages, and its lines of the log join the run's when it is done.
+-- A worker is this program started anew with the same file and parameters, in a process group of its own; it dies with the
+-- one that leads. One at a time it speaks to the user itself and writes the run's log. Side by side (`--jobs N`) the processors
+-- are divided among them, what each says lies beside its checkpoint, in OUT/.run/STEP.messages, and its lines of the log join the
+-- run's when it is done.
 
 local fs = require "ftpipe.core.fs"
+local json = require "ftpipe.core.json"
 local process = require "ftpipe.core.process"
 local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
@@ -13,49 +15,130 @@ local workers = {}
 
 local TAIL = 20      -- lines of a worker's messages that are shown when it fails
 
-local signals = { [6] = "SIGABRT", [9] = "SIGKILL (out of memory?)", [11] = "SIGSEGV", [15] = "SIGTERM" }
-local kinds = { [2] = "data", [3] = "lock", [130] = "interrupted" }
+local signals = { [4] = "SIGILL", [6] = "SIGABRT", [7] = "SIGBUS", [8] = "SIGFPE", [9] = "SIGKILL", [11] = "SIGSEGV",
+   [15] = "SIGTERM" }
 
--- Everything that a worker said, and the message of the error that it ended with.
-local function messages_of(path)
-   local text = fs.read(path) or ""
-   local lines, cause, hint = {}, nil, nil
-   for line in text:gmatch "[^\n]+" do
-      lines[#lines + 1] = line
-      cause = line:match "^ftpipe: (.*)$" or cause
-      hint = line:match "^  hint: (.*)$" or hint
-   end
-   local from = math.max(1, #lines - TAIL + 1)
-   return table.concat(lines, "\n", from), cause, hint
+-- What a phase does, where a step would be named.
+local doing = { [".fetch"] = "what it fetches", [".preflight"] = "rows and settings", [".results"] = "the results" }
+
+local function path_of(run, name, what) return ("%s/.run/%s.%s"):format(run.out, name, what) end
+
+local function to_go_on(run)
+   return "type the same command again to go on: " .. (run.options.command or "ftpipe run " .. run.plan.file)
 end
 
+-- ==== How one ended ====
+
+-- How many processes the system ended for lack of memory; nil where it does not count them.
+local function killed_for_memory() return tonumber((fs.read("/proc/vmstat") or ""):match "oom_kill (%d+)") end
+
+local function last_lines(path)
+   local lines = {}
+   for line in (path and fs.read(path) or ""):gmatch "[^\n]+" do lines[#lines + 1] = line end
+   return table.concat(lines, "\n", math.max(1, #lines - TAIL + 1))
+end
+
+-- The step that a worker was at, and where the pipeline made it.
+local function place_of(run, job)
+   local note = json.decode(fs.read(path_of(run, job.name, "at")) or "null")
+   if type(note) == "table" then return tostring(note.where), ("step '%s'"):format(note.step) end
+   return job.step and job.step.where or run.plan.file, job.step and ("step '%s'"):format(job.name) or doing[job.name]
+end
+
+-- The error that a worker left.
+local function error_of(job)
+   local e = json.decode(process.last_words(job.last_words))
+   if type(e) ~= "table" or type(e.message) ~= "string" then return nil end
+   local own = failure.new(e.ftpipe, e.message, e.hint)
+   own.where, own.traceback = e.where, e.traceback
+   return own
+end
+
+local function signal_text(job, signal)
+   if signal ~= 9 then return signals[signal] or "signal " .. signal end
+   local now = killed_for_memory()
+   if not now or not job.memory_kills then return "SIGKILL (out of memory?)" end
+   return now > job.memory_kills and "the system, because memory ran out" or "SIGKILL"
+end
+
+-- Tell what a worker said, where nobody has seen it, and raise what ended it.
 local function fail(run, job, code, signal)
-   local said, cause, hint = messages_of(job.messages)
-   if code ~= 130 and said ~= "" then sys.err(("last lines of step '%s':\n%s\n"):format(job.step.id, said)) end
-   if signal then
-      failure.raise("system", ("%s: the worker of step '%s' was killed by %s"):format(job.step.where, job.step.id,
-         signals[signal] or "signal " .. signal), "type the same command again to go on: " .. (run.options.command or ""))
+   local e = error_of(job)
+   local unseen = not e or not job.quiet      -- with --quiet an error alone is told
+   local said = unseen and last_lines(job.messages) or ""
+   if job.terminal and not e then sys.err "\n" end      -- the progress bar stays as the last line
+   if said ~= "" and not (e and e.ftpipe == "interrupted") then
+      sys.err(("last lines of %s:\n%s\n"):format(job.step and "step '" .. job.name .. "'" or doing[job.name], said))
    end
-   failure.raise(kinds[code] or "system", cause or ("%s: the worker of step '%s' ended with exit code %d"):format(job.step.where,
-      job.step.id, code), hint)
+   if e then
+      if e.ftpipe == "interrupted" then e.hint = to_go_on(run) end
+      error(e, 0)
+   end
+   local where, what = place_of(run, job)
+   if not signal then
+      failure.raise("system", ("%s: the worker of %s ended with exit code %d"):format(where, what, code), to_go_on(run))
+   end
+   local text = signal_text(job, signal)
+   failure.raise("system", ("%s: the worker of %s was killed by %s"):format(where, what, text),
+      (text:find "memory" and "a smaller tokens_per_batch, batch or max_length takes less memory; " or "") .. to_go_on(run))
 end
+
+--- How the last attempt ended, where the process that led it could not say it.
+function workers.say_last_end(run)
+   if not run.progress then return end
+   for _, name in ipairs(fs.list(run.out .. "/.run") or {}) do
+      local job = name:match "^(.+)%.at$"
+      if job then
+         local where, what = place_of(run, { name = job, step = run.plan.by_id[job] })
+         run.progress:line(("the last attempt ended in the middle of %s (%s): it crashed, was killed (out of memory?), or the "
+            .. "machine stopped"):format(what, where))
+         fs.remove(run.out .. "/.run/" .. name)
+      end
+   end
+end
+
+-- ==== The log ====
 
 -- The run's log gets the step's lines.
-local function join_log(run, step)
-   local path = ("%s/.run/%s.log"):format(run.out, step.id)
+local function join_log(run, name)
+   local path = path_of(run, name, "log")
    local text = fs.read(path)
    if not text then return end
-   failure.try("system", run.log:write(text))
-   failure.try("system", run.log:flush())
+   local log <close> = failure.try("system", fs.append(run.log_path))
+   failure.try("system", log:write(text))
+   failure.try("system", log:flush())
    fs.remove(path)
 end
 
-local function start(run, step, threads)
-   local job = { step = step, began = sys.now(), messages = ("%s/.run/%s.messages"):format(run.out, step.id) }
-   local argv = { "ftpipe", table.unpack(run.options.worker) }
-   for _, word in ipairs { "--worker", step.id, "--out", run.out, "--threads", tostring(threads) } do argv[#argv + 1] = word end
-   job.pid = failure.try("system", process.spawn(sys.executable(), argv, job.messages, { "OMP_NUM_THREADS=" .. threads }))
-   if run.progress then run.progress:line(("%s: started (process %d)"):format(step.id, job.pid)) end
+-- A step that began alone and goes on side by side with others: its lines leave the run's log, where they are the last.
+local function part_log(run, name)
+   local mark = path_of(run, name, "begin")
+   local begin, text = math.tointeger(tonumber(fs.read(mark) or "")), fs.read(run.log_path)
+   if not begin or fs.stat(path_of(run, name, "log")) then return end
+   failure.try("system", fs.write(path_of(run, name, "log"), (text or ""):sub(begin + 1)))
+   failure.try("system", fs.append(run.log_path, begin)):close()
+   fs.remove(mark)
+end
+
+-- ==== Start and end ====
+
+local function start(run, name, threads, alone)
+   local options = run.options
+   local job = { name = name, step = run.plan.by_id[name], began = sys.now(), memory_kills = killed_for_memory(), alone = alone,
+      quiet = options.quiet, terminal = alone and not options.quiet and sys.terminal() ~= nil }
+   if not alone or options.quiet then job.messages = path_of(run, name, "messages") end
+   if not alone then part_log(run, name) end
+   local argv = { "ftpipe", table.unpack(options.worker) }
+   local function add(...) for _, word in ipairs { ... } do argv[#argv + 1] = word end end
+   add("--worker", name, "--out", run.out, "--threads", tostring(threads))
+   if alone then add "--alone" end
+   for _, step in ipairs(run.plan.steps) do
+      local forced = run.schedule.force and (run.schedule.force == true or run.schedule.force[step.id])
+      if forced and (not job.step or job.step == step) then add("--force=" .. step.id) end
+   end
+   job.pid, job.last_words = failure.try("system", process.spawn(sys.executable(), argv, job.messages or false,
+      { "OMP_NUM_THREADS=" .. threads }))
+   if run.progress and not alone then run.progress:line(("%s: started (process %d)"):format(name, job.pid)) end
    return job
 end
 
@@ -63,48 +146,112 @@ local function stop_all(running, how)
    for pid in pairs(running) do process.stop(pid, how) end
 end
 
--- Wait for all that are left; nobody is left behind.
-local function wait_all(running)
+-- Wait for all that are left; nobody is left behind. Gives the error of one that was interrupted.
+local function wait_all(run, running)
+   local told
    while next(running) do
       local pid = process.wait(1)
-      if pid then running[pid] = nil end
+      local job = pid and running[pid]
+      if job then
+         running[pid] = nil
+         local e = error_of(job)
+         if e and e.ftpipe == "interrupted" then told = told or e end
+         fs.remove(path_of(run, job.name, "at"))
+      end
    end
-end
-
--- One worker's end: its step's state is looked up anew.
-local function finish(run, running, pid, code, signal)
-   local job = running[pid]
-   running[pid] = nil
-   if not job then return end
-   if signal or code ~= 0 then
-      stop_all(running, "interrupt")
-      wait_all(running)
-      fail(run, job, code, signal)
-   end
-   join_log(run, job.step)
-   fs.remove(job.messages)
-   run.schedule.states[job.step.id] = nil
-   if run.schedule.force then
-      run.schedule.force[job.step.id] = nil
-      failure.try("system", fs.write(("%s/.run/%s.forced"):format(run.out, job.step.id), ""))
-   end
-   run.schedule:state(job.step).ran = true
-   if run.progress then run.progress:line(("%s: done in %.1f s"):format(job.step.id, sys.now() - job.began)) end
-   run:note()
+   return told
 end
 
 local function interrupted(run, running)
    stop_all(running, "interrupt")
-   wait_all(running)
-   failure.raise("interrupted", "interrupted", "type the same command again to go on: " .. (run.options.command or ""))
+   local e = wait_all(run, running) or failure.new("interrupted", "interrupted")
+   e.hint = to_go_on(run)
+   error(e, 0)
 end
 
---- Run all steps that the store lacks, `jobs` at a time. taken(step, state) is called for each step that is a hit.
+-- Ctrl-Z reaches the process that leads, which alone belongs to the terminal's foreground.
+local function suspend(running)
+   stop_all(running, "stop")
+   process.suspend()
+   stop_all(running, "continue")
+end
+
+-- The next worker that ends, which must end well.
+local function await(run, running)
+   local pid, code, signal
+   repeat
+      if sys.interrupted() > 0 then interrupted(run, running) end
+      if process.suspended() then suspend(running) end
+      pid, code, signal = process.wait(0.2)
+   until pid and running[pid]
+   local job = running[pid]
+   running[pid] = nil
+   if signal or code ~= 0 then
+      stop_all(running, "interrupt")
+      wait_all(run, running)
+      local ok, e = pcall(fail, run, job, code, signal)
+      fs.remove(path_of(run, job.name, "at"))
+      if not ok then error(e, 0) end
+   end
+   process.last_words(job.last_words)
+   for _, what in ipairs { "messages", "at" } do fs.remove(path_of(run, job.name, what)) end
+   return job
+end
+
+-- A forced step is done: an attempt to come does not repeat it.
+local function no_longer_forced(run, step)
+   local force = run.schedule.force
+   if not force or force ~= true and not force[step.id] then return end
+   if force == true then
+      force = {}
+      for _, s in ipairs(run.plan.steps) do force[s.id] = true end
+      run.schedule.force = force
+   end
+   force[step.id] = nil
+   failure.try("system", fs.write(path_of(run, step.id, "forced"), ""))
+end
+
+-- What one step's worker left: its state is looked up anew.
+local function take_in(run, job)
+   join_log(run, job.name)
+   run.schedule.states[job.name] = nil
+   no_longer_forced(run, job.step)
+   run.schedule:state(job.step).ran = true
+   if run.progress and not job.alone then run.progress:line(("%s: done in %.1f s"):format(job.name, sys.now() - job.began)) end
+   run:note()
+end
+
+--- One phase of a run in a process of its own; then all states are looked up anew.
+---@param run table of ftpipe.runner
+---@param name string
+function workers.phase(run, name)
+   local before = {}
+   for _, step in ipairs(run.plan.steps) do
+      local state = run.schedule:state(step)
+      before[step.id] = state.hit and not state.forced
+      if state.ran then before[step.id] = "ran" end
+   end
+   local job = start(run, name, sys.threads(), true)
+   await(run, { [job.pid] = job })
+   run.schedule.states = {}
+   for _, step in ipairs(run.plan.steps) do
+      if step.unit.early and name == ".preflight" then no_longer_forced(run, step) end
+      local state, was = run.schedule:state(step), before[step.id]
+      state.ran = was == "ran" or not was and state.hit and step.unit.stored ~= false or nil
+   end
+   run:note()
+end
+
+--- Run all steps that the store lacks, `jobs` at a time.
 ---@param run table of ftpipe.runner
 ---@param jobs integer
 function workers.execute(run, jobs)
    local running, busy = {}, {}
    local threads = math.max(1, sys.threads() // jobs)
+   for _, step in ipairs(run.plan.steps) do
+      local state = run.schedule:state(step)
+      if state.digest and not state.ran then join_log(run, step.id) end      -- of a run that was killed before it could
+   end
    while true do
       local count, waiting = 0, 0
       for _ in pairs(running) do count = count + 1 end
@@ -113,20 +260,13 @@ function workers.execute(run, jobs)
          if not state.digest then
             waiting = waiting + 1
             if state.key and not busy[step.id] and count < jobs then
-               local job = start(run, step, threads)
+               local job = start(run, step.id, threads, jobs == 1)
                running[job.pid], busy[step.id], count = job, true, count + 1
             end
-         elseif not state.ran then
-            join_log(run, step)      -- of a run that was killed before it could
          end
       end
       if waiting == 0 then return end
-      local pid, code, signal
-      repeat
-         if sys.interrupted() > 0 then interrupted(run, running) end
-         pid, code, signal = process.wait(0.2)
-      until pid
-      finish(run, running, pid, code, signal)
+      take_in(run, await(run, running))
    end
 end
 

@@ -147,7 +147,7 @@ static void refuse_all(program *p, const int *list, size_t n)
     for (size_t i = 0; i < n; i++) rule(p, list[i], REFUSE(EPERM));
 }
 
-static void step(program *p, int workers)
+static void step(program *p)
 {
     static const int refused[] = {
         /* the network and other processes' sockets */
@@ -183,6 +183,9 @@ static void step(program *p, int workers)
         SYS_request_key,
         SYS_process_madvise,
         SYS_kcmp,
+        SYS_execve,
+        SYS_execveat,
+        SYS_kill,
         /* owners, modes and times of files, which Landlock does not watch */
         SYS_fchmod,
         SYS_fchmodat,
@@ -238,6 +241,8 @@ static void step(program *p, int workers)
         SYS_setgroups,
         SYS_capset,
 #if defined(__x86_64__)
+        SYS_fork,
+        SYS_vfork,
         SYS_chmod,
         SYS_chown,
         SYS_lchown,
@@ -252,22 +257,9 @@ static void step(program *p, int workers)
         SYS_ustat,
 #endif
     };
-    static const int processes[] = {
-        SYS_execve,
-        SYS_execveat,
-        SYS_kill,
-#if defined(__x86_64__)
-        SYS_fork,
-        SYS_vfork,
-#endif
-    };
-
     refuse_all(p, refused, N(refused));
     rule(p, SYS_clone3, REFUSE(ENOSYS));
-    if (!workers) {
-        refuse_all(p, processes, N(processes));
-        rule_bits(p, SYS_clone, 0, CLONE_THREAD, 0, REFUSE(EPERM), SECCOMP_RET_ALLOW);
-    }
+    rule_bits(p, SYS_clone, 0, CLONE_THREAD, 0, REFUSE(EPERM), SECCOMP_RET_ALLOW);
     rule_value(p, SYS_ioctl, 1, TIOCSTI, REFUSE(EPERM)); /* words typed into the user's terminal */
     rule_value(p, SYS_ioctl, 1, TIOCLINUX, REFUSE(EPERM));
     end(p, SECCOMP_RET_ALLOW);
@@ -289,7 +281,7 @@ ft_status ft_seccomp_enforce(ft_seccomp_profile profile, ft_err *e)
     if (profile == FT_SECCOMP_EVALUATE)
         evaluate(&p);
     else
-        step(&p, profile == FT_SECCOMP_WORKERS);
+        step(&p);
     if (p.n >= MAX_RULES) return ft_fail(e, FT_EUSAGE, "seccomp: too many rules");
     const struct sock_fprog filter = { p.n, p.code };
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) return ft_fail_errno(e, "seccomp");

@@ -9,8 +9,7 @@
 
 typedef enum ft_seccomp_profile {
     FT_SECCOMP_EVALUATE, /* memory, time, reading files and writing what is open: nothing else */
-    FT_SECCOMP_STEP,     /* no network, no program, no other process, nothing of the system's administration */
-    FT_SECCOMP_WORKERS   /* the same, but processes may be started: they inherit all this */
+    FT_SECCOMP_STEP      /* no network, no program, no other process, nothing of the system's administration */
 } ft_seccomp_profile;
 
 /* Whether kernel and processor have what ft_seccomp_enforce needs. */

@@ -95,10 +95,10 @@ static int confine_landlock(lua_State *L)
     return confine_done(L);
 }
 
-/* confine.seccomp("evaluate" | "step" | "workers") -> true, or nil, message */
+/* confine.seccomp("evaluate" | "step") -> true, or nil, message */
 static int confine_seccomp(lua_State *L)
 {
-    static const char *const names[] = { "evaluate", "step", "workers", NULL };
+    static const char *const names[] = { "evaluate", "step", NULL };
     ft_err e;
     if (ft_seccomp_enforce((ft_seccomp_profile)luaL_checkoption(L, 1, NULL, names), &e)) return ft_lua_nil(L, &e);
 #if SHADOWED

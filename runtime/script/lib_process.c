@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -20,8 +21,10 @@
 
 extern char **environ;
 
-/* In the child. Never returns. */
-static void become(const char *program, char *const *argv, char *const *env, int messages, pid_t parent)
+#define LAST_WORDS 3 /* the descriptor of a worker's last words: memory that both share, which no full disk concerns */
+
+/* In the child. Never returns. messages: where it speaks to, -1: where this process does. */
+static void become(const char *program, char *const *argv, char *const *env, int messages, int last_words, pid_t parent)
 {
     const int nothing = open("/dev/null", O_RDWR);
     sigset_t none;
@@ -33,7 +36,11 @@ static void become(const char *program, char *const *argv, char *const *env, int
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0 || dup2(messages, 2) < 0) _exit(127);
+    signal(SIGTSTP, SIG_DFL);
+    signal(SIGTTOU, SIG_IGN); /* it may write to the terminal, whose foreground is another group */
+    if (nothing < 0 || dup2(nothing, 0) < 0 || dup2(nothing, 1) < 0) _exit(127);
+    if (messages >= 0 && dup2(messages, 2) < 0) _exit(127);
+    if (last_words == LAST_WORDS ? fcntl(last_words, F_SETFD, 0) : dup2(last_words, LAST_WORDS) < 0) _exit(127);
     execve(program, argv, env);
     _exit(127);
 }
@@ -63,12 +70,13 @@ static int is_replaced(const char *entry, char *const *own)
     return 0;
 }
 
-/* process.spawn(program, { argv }, messages path, { "NAME=value" }) -> pid, or nil, message. What the worker says goes to
- * the file, which is made anew; its output goes nowhere. */
+/* process.spawn(program, { argv }, messages path or false, { "NAME=value" }) -> pid, last words; or nil, message. What the worker
+ * says goes to the file, which is made anew, or to where this process speaks; its output goes nowhere. Its last words are
+ * for process.last_words(n), once. */
 static int process_spawn(lua_State *L)
 {
     ft_err e;
-    const char *program = luaL_checkstring(L, 1), *path = luaL_checkstring(L, 3);
+    const char *program = luaL_checkstring(L, 1), *path = lua_toboolean(L, 3) ? luaL_checkstring(L, 3) : NULL;
     char **argv = words(L, 2), **own = words(L, 4);
     size_t n = 0, k = 0;
 
@@ -79,20 +87,50 @@ static int process_spawn(lua_State *L)
     for (; *own; own++) env[k++] = *own;
     env[k] = NULL;
 
-    const int messages = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (messages < 0) {
+    const int messages = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666) : -1;
+    if (path && messages < 0) {
         ft_fail_errno(&e, "%s", path);
         return ft_lua_nil(L, &e);
     }
-    const pid_t parent = getpid(), pid = fork();
-    if (pid == 0) become(program, argv, env, messages, parent);
-    close(messages);
+    const int last_words = memfd_create("last words", MFD_CLOEXEC);
+    const pid_t parent = getpid(), pid = last_words < 0 ? -1 : fork();
+    if (pid == 0) become(program, argv, env, messages, last_words, parent);
+    if (pid < 0) ft_fail_errno(&e, "cannot start a worker");
+    if (path) close(messages);
     if (pid < 0) {
-        ft_fail_errno(&e, "cannot start a worker");
+        if (last_words >= 0) close(last_words);
         return ft_lua_nil(L, &e);
     }
     lua_pushinteger(L, (lua_Integer)pid);
+    lua_pushinteger(L, last_words);
+    return 2;
+}
+
+/* process.last_words(n) -> what the worker left with process.leave, "" where that is nothing. It has ended. */
+static int process_last_words(lua_State *L)
+{
+    const int fd = (int)luaL_checkinteger(L, 1);
+    const off_t size = lseek(fd, 0, SEEK_END);
+    char *text = lua_newuserdatauv(L, size > 0 ? (size_t)size : 1, 0);
+    const ssize_t n = size > 0 ? pread(fd, text, (size_t)size, 0) : 0;
+
+    close(fd);
+    lua_pushlstring(L, text, n > 0 ? (size_t)n : 0);
     return 1;
+}
+
+/* process.leave(text): in a worker, its last words */
+static int process_leave(lua_State *L)
+{
+    size_t n, done = 0;
+    const char *text = luaL_checklstring(L, 1, &n);
+
+    while (done < n) {
+        const ssize_t k = write(LAST_WORDS, text + done, n - done);
+        if (k < 0 && errno != EINTR) break;
+        if (k > 0) done += (size_t)k;
+    }
+    return 0;
 }
 
 /* Exit code or nil, signal or nil. */
@@ -130,13 +168,14 @@ static int process_wait(lua_State *L)
     return push_end(L, status) + 1;
 }
 
-/* process.stop(pid, "interrupt" | "kill"): to the worker's whole group */
+/* process.stop(pid, how): to the worker's whole group */
 static int process_stop(lua_State *L)
 {
-    static const char *const names[] = { "interrupt", "kill", NULL };
+    static const char *const names[] = { "interrupt", "kill", "stop", "continue", NULL };
+    static const int signals[] = { SIGINT, SIGKILL, SIGSTOP, SIGCONT };
     const pid_t pid = (pid_t)luaL_checkinteger(L, 1);
     luaL_argcheck(L, pid > 1, 1, "is no worker");
-    kill(-pid, luaL_checkoption(L, 2, NULL, names) ? SIGKILL : SIGINT);
+    kill(-pid, signals[luaL_checkoption(L, 2, NULL, names)]);
     return 0;
 }
 
@@ -295,90 +334,59 @@ static int process_ask(lua_State *L)
     return push_end(L, status) + 1;
 }
 
-/* ==== One that waits for a word ==== */
+/* ==== Ctrl-Z ==== */
 
-#define NOTARY "ft.notary"
+static volatile sig_atomic_t suspensions;
 
-typedef struct notary {
-    pid_t pid;
-    int fd; /* its end of the pipe, -1 when it was told */
-} notary;
-
-/* In the child: make the link when a byte comes, do nothing where the pipe is closed without one. */
-static void wait_for_word(int fd, const char *target, const char *link, const char *part)
+static void on_suspend(int signal_number)
 {
-    char word;
-
-    signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
-    if (fd != 3) dup2(fd, 3);
-    close_range(4, ~0U, 0);
-    for (int k = 0; k < 3; k++) close(k);
-    if (read(3, &word, 1) != 1) _exit(0);
-    unlink(part);
-    _exit(symlink(target, part) || rename(part, link));
+    (void)signal_number;
+    suspensions = 1;
 }
 
-/* process.notary(target, link) -> n, or nil, message. A process that keeps the rights of now, and with n:go() makes the link
- * (replacing one that is there); it ends with this one. */
-static int process_notary(lua_State *L)
+/* process.catch_suspend(): Ctrl-Z is noted, and who leads stops its workers first. One that the shell has ignored stays so. */
+static int process_catch_suspend(lua_State *L)
 {
-    ft_err e;
-    int ends[2];
-    const char *target = luaL_checkstring(L, 1), *link = luaL_checkstring(L, 2);
-    const char *part = lua_pushfstring(L, "%s.part-%d", link, (int)getpid());
-    notary *n = lua_newuserdatauv(L, sizeof *n, 0);
-
-    *n = (notary){ 0, -1 };
-    luaL_setmetatable(L, NOTARY);
-    if (pipe2(ends, O_CLOEXEC)) {
-        ft_fail_errno(&e, "pipe");
-        return ft_lua_nil(L, &e);
-    }
-    n->pid = fork();
-    if (n->pid == 0) {
-        close(ends[1]);
-        wait_for_word(ends[0], target, link, part);
-    }
-    close(ends[0]);
-    n->fd = ends[1];
-    if (n->pid < 0) {
-        ft_fail_errno(&e, "cannot start a process");
-        return ft_lua_nil(L, &e);
-    }
-    return 1;
-}
-
-static int notary_go(lua_State *L)
-{
-    notary *n = luaL_checkudata(L, 1, NOTARY);
-    int status = 1;
-
-    if (n->fd < 0) return 0;
-    while (write(n->fd, "!", 1) < 0 && errno == EINTR) continue;
-    shut(&n->fd);
-    while (waitpid(n->pid, &status, 0) < 0 && errno == EINTR) continue;
-    lua_pushboolean(L, WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    return 1;
-}
-
-/* Unasked it ends by itself when the pipe is closed. */
-static int notary_close(lua_State *L)
-{
-    shut(&((notary *)luaL_checkudata(L, 1, NOTARY))->fd);
+    struct sigaction a;
+    (void)L;
+    if (sigaction(SIGTSTP, NULL, &a) || a.sa_handler == SIG_IGN) return 0;
+    memset(&a, 0, sizeof a);
+    a.sa_handler = on_suspend;
+    sigaction(SIGTSTP, &a, NULL);
     return 0;
 }
 
-static const luaL_Reg notary_methods[] = { { "go", notary_go }, { NULL, NULL } };
+/* process.suspended() -> whether Ctrl-Z was typed since it was asked last */
+static int process_suspended(lua_State *L)
+{
+    lua_pushboolean(L, suspensions != 0);
+    suspensions = 0;
+    return 1;
+}
+
+/* process.suspend(): stop here, until the shell lets this process go on */
+static int process_suspend(lua_State *L)
+{
+    (void)L;
+    raise(SIGSTOP);
+    return 0;
+}
 
 static const luaL_Reg functions[] = {
-    { "notary", process_notary }, { "spawn", process_spawn }, { "ask", process_ask },
-    { "wait", process_wait },     { "stop", process_stop },   { NULL, NULL },
+    { "spawn", process_spawn },
+    { "last_words", process_last_words },
+    { "leave", process_leave },
+    { "ask", process_ask },
+    { "wait", process_wait },
+    { "stop", process_stop },
+    { "catch_suspend", process_catch_suspend },
+    { "suspended", process_suspended },
+    { "suspend", process_suspend },
+    { NULL, NULL },
 };
 
 int ft_open_process(lua_State *L)
 {
-    ft_lua_class(L, NOTARY, notary_methods, notary_close);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -313,12 +313,14 @@ static int sys_shuffle(lua_State *L)
 
 /* sys.interrupted() -> how often Ctrl-C (SIGINT) or SIGTERM came */
 static volatile sig_atomic_t interrupts;
+static int interrupts_quietly;
 
 static void on_interrupt(int signal_number)
 {
     static const char text[] = "\nstopping; what is done so far is saved first (once more: stop at once)\n";
     if (++interrupts >= 2) _exit(128 + signal_number);
     const int before = errno;
+    if (interrupts_quietly) return;
     if (write(2, text, sizeof text - 1) < 0) errno = EIO;
     errno = before;
 }
@@ -329,59 +331,15 @@ static int sys_interrupted(lua_State *L)
     return 1;
 }
 
-/* sys.catch_interrupts(): the first signal only counts, the second ends the process */
+/* sys.catch_interrupts([quietly]): the first signal is counted and answered (unless quietly), the second ends the process */
 static int sys_catch_interrupts(lua_State *L)
 {
     struct sigaction a;
-    (void)L;
+    interrupts_quietly = lua_toboolean(L, 1);
     memset(&a, 0, sizeof a);
     a.sa_handler = on_interrupt;
     sigaction(SIGINT, &a, NULL);
     sigaction(SIGTERM, &a, NULL);
-    return 0;
-}
-
-#if defined __has_feature
-#if __has_feature(address_sanitizer)
-#define OWN_HANDLERS
-#endif
-#endif
-#ifdef __SANITIZE_ADDRESS__
-#define OWN_HANDLERS
-#endif
-
-#ifdef OWN_HANDLERS
-static void speak_of_crashes(const char *text) { (void)text; }
-#else
-/* What is said when this process crashes; only write and raise are safe then. */
-static char crash_text[2048];
-
-static void on_crash(int signal_number)
-{
-    if (write(2, crash_text, strlen(crash_text)) < 0) errno = EIO;
-    raise(signal_number); /* the default is back in place */
-}
-
-static void speak_of_crashes(const char *text)
-{
-    static char stack[1 << 14];
-    static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
-    const stack_t own = { .ss_sp = stack, .ss_size = sizeof stack };
-    struct sigaction a;
-
-    snprintf(crash_text, sizeof crash_text, "%s", text);
-    memset(&a, 0, sizeof a);
-    a.sa_handler = *crash_text ? on_crash : SIG_DFL;
-    a.sa_flags = (int)(SA_RESETHAND | SA_NODEFER | SA_ONSTACK);
-    sigaltstack(&own, NULL);
-    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &a, NULL);
-}
-#endif
-
-/* sys.on_crash(text): say this if the process crashes; "" says nothing. A sanitizer keeps its own handlers. */
-static int sys_on_crash(lua_State *L)
-{
-    speak_of_crashes(luaL_checkstring(L, 1));
     return 0;
 }
 
@@ -423,7 +381,6 @@ static const luaL_Reg functions[] = {
     { "shuffle", sys_shuffle },
     { "interrupted", sys_interrupted },
     { "catch_interrupts", sys_catch_interrupts },
-    { "on_crash", sys_on_crash },
     { "pid", sys_pid },
     { "executable", sys_executable },
     { NULL, NULL },

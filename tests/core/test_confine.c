@@ -195,7 +195,6 @@ static void entries_can_be_added_and_none_changed(void **state)
 
 static int as_evaluation(void) { return ft_seccomp_enforce(FT_SECCOMP_EVALUATE, NULL); }
 static int as_step(void) { return ft_seccomp_enforce(FT_SECCOMP_STEP, NULL); }
-static int as_lead(void) { return ft_seccomp_enforce(FT_SECCOMP_WORKERS, NULL); }
 
 static void *answer(void *x)
 {
@@ -272,15 +271,6 @@ static void steps_have_threads_and_files_and_nothing_else(void **state)
     }
 }
 
-static void who_leads_workers_may_start_them_without_network(void **state)
-{
-    (void)state;
-    without_seccomp();
-    assert_true(succeeds(run_program, as_lead));
-    assert_false(succeeds(sockets, as_lead));
-    assert_false(succeeds(trace, as_lead));
-}
-
 /* ==== Paths ==== */
 
 static ft_status check(const char *name)
@@ -349,7 +339,6 @@ int main(void)
         cmocka_unit_test(later_versions_watch_over_truncation_tcp_and_signals),
         cmocka_unit_test(evaluation_can_read_and_compute),
         cmocka_unit_test(steps_have_threads_and_files_and_nothing_else),
-        cmocka_unit_test(who_leads_workers_may_start_them_without_network),
         cmocka_unit_test(entries_can_be_added_and_none_changed),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -1,10 +1,12 @@
 /* tests/faults/faults.c - loaded before ftpipe (LD_PRELOAD): makes one call of the file system fail, or the process die in
  * it, and tells what a process opened.
  *
- *   FAULT_AT=N      the call with this number, counted from 1 over those below ...
+ *   FAULT_AT=N      the call with this number, counted from 1 over those below in this process and all that it starts ...
  *   FAULT_ERROR=E   ... fails with this errno; without FAULT_ERROR the process is killed, a write having written half
- *   FAULT_CALLS=F   append the number of calls to this file at exit
+ *   FAULT_EVER=1    ... and so does each call after it, but for those that only remove: a disk that is full
+ *   FAULT_COUNT=F   where they count together: a file that each of them maps
  *   FAULT_OPENED=F  append every path that is opened for reading, and at exit every library that was loaded
+ *   FAULT_STARTED=F append the words of every program that is started
  *   FAULT_FLOCK=1   flock succeeds for everybody
  *
  * Counted are the calls by which something is written or published: fwrite, fflush and fsync of files, rename, mkdir,
@@ -19,11 +21,27 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static long calls;
+static long own_calls;
+static long *calls = &own_calls;
+
+/* Map the counter before main runs. */
+__attribute__((constructor)) static void share_counter(void)
+{
+    const char *path = getenv("FAULT_COUNT");
+    const int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT, 0666) : -1;
+    if (fd < 0) return;
+    void *p = ftruncate(fd, sizeof *calls) ? MAP_FAILED : mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) abort();
+    calls = p;
+    close(fd);
+}
+
+static long count_call(void) { return __atomic_add_fetch(calls, 1, __ATOMIC_SEQ_CST); }
 
 /* The next definition of a function. A detour by memcpy, because ISO C does not turn objects into functions. */
 static void find(void *function, const char *name)
@@ -44,10 +62,17 @@ static void die(void)
     for (;;) pause();
 }
 
-/* Whether this call is the one; then it either fails here (1, with errno) or the process ends. */
-static int hit(void)
+/* Whether this call is one that fails. */
+static int is_chosen(int takes_space)
 {
-    if (++calls != number("FAULT_AT")) return 0;
+    const long call = count_call(), at = number("FAULT_AT");
+    return call == at || (at > 0 && call > at && takes_space && number("FAULT_EVER"));
+}
+
+/* Whether this call is the one; then it either fails here (1, with errno) or the process ends. */
+static int hit(int takes_space)
+{
+    if (!is_chosen(takes_space)) return 0;
     if (!getenv("FAULT_ERROR")) die();
     errno = (int)number("FAULT_ERROR");
     return 1;
@@ -70,10 +95,11 @@ static void tell(const char *variable, const char *text)
     append(file, line);
 }
 
+/* Messages to the user are none. */
 static int is_file(FILE *f)
 {
     struct stat st;
-    return !fstat(fileno(f), &st) && S_ISREG(st.st_mode);
+    return fileno(f) > 2 && !fstat(fileno(f), &st) && S_ISREG(st.st_mode);
 }
 
 size_t fwrite(const void *p, size_t size, size_t n, FILE *f)
@@ -81,7 +107,7 @@ size_t fwrite(const void *p, size_t size, size_t n, FILE *f)
     size_t (*real)(const void *, size_t, size_t, FILE *);
     find(&real, "fwrite");
     if (!is_file(f)) return real(p, size, n, f);
-    if (++calls == number("FAULT_AT")) {
+    if (is_chosen(1)) {
         real(p, 1, size * n / 2, f);
         if (!getenv("FAULT_ERROR")) {
             fflush(f);
@@ -97,56 +123,56 @@ int fflush(FILE *f)
 {
     int (*real)(FILE *);
     find(&real, "fflush");
-    return f && is_file(f) && hit() ? EOF : real(f);
+    return f && is_file(f) && hit(1) ? EOF : real(f);
 }
 
 int fsync(int fd)
 {
     int (*real)(int);
     find(&real, "fsync");
-    return hit() ? -1 : real(fd);
+    return hit(1) ? -1 : real(fd);
 }
 
 int rename(const char *from, const char *to)
 {
     int (*real)(const char *, const char *);
     find(&real, "rename");
-    return hit() ? -1 : real(from, to);
+    return hit(1) ? -1 : real(from, to);
 }
 
 int mkdir(const char *path, mode_t mode)
 {
     int (*real)(const char *, mode_t);
     find(&real, "mkdir");
-    return hit() ? -1 : real(path, mode);
+    return hit(1) ? -1 : real(path, mode);
 }
 
 int unlink(const char *path)
 {
     int (*real)(const char *);
     find(&real, "unlink");
-    return hit() ? -1 : real(path);
+    return hit(0) ? -1 : real(path);
 }
 
 int unlinkat(int dir, const char *path, int flags)
 {
     int (*real)(int, const char *, int);
     find(&real, "unlinkat");
-    return hit() ? -1 : real(dir, path, flags);
+    return hit(0) ? -1 : real(dir, path, flags);
 }
 
 int symlink(const char *target, const char *path)
 {
     int (*real)(const char *, const char *);
     find(&real, "symlink");
-    return hit() ? -1 : real(target, path);
+    return hit(1) ? -1 : real(target, path);
 }
 
 FILE *fopen(const char *path, const char *mode)
 {
     FILE *(*real)(const char *, const char *);
     find(&real, "fopen");
-    if (*mode != 'r' && hit()) return NULL;
+    if (*mode != 'r' && hit(1)) return NULL;
     if (*mode == 'r') tell("FAULT_OPENED", path);
     return real(path, mode);
 }
@@ -161,7 +187,7 @@ int open(const char *path, int flags, ...)
     find(&real, "open");
     if ((flags & O_ACCMODE) == O_RDONLY)
         tell("FAULT_OPENED", path);
-    else if (hit())
+    else if (hit(1))
         return -1;
     return real(path, flags, mode);
 }
@@ -173,11 +199,21 @@ int flock(int fd, int operation)
     return number("FAULT_FLOCK") ? 0 : real(fd, operation);
 }
 
+int execve(const char *program, char *const argv[], char *const env[])
+{
+    int (*real)(const char *, char *const[], char *const[]);
+    char line[4096] = "";
+    size_t n = 0;
+    for (int i = 0; argv[i] && n < sizeof line; i++)
+        n += (size_t)snprintf(line + n, sizeof line - n, i > 0 ? " %s" : "%s", argv[i]);
+    tell("FAULT_STARTED", line);
+    find(&real, "execve");
+    return real(program, argv, env);
+}
+
 __attribute__((destructor)) static void at_exit(void)
 {
     char line[4096];
-    snprintf(line, sizeof line, "%ld", calls);
-    tell("FAULT_CALLS", line);
     FILE *maps = getenv("FAULT_OPENED") ? fopen("/proc/self/maps", "r") : NULL;
     while (maps && fgets(line, sizeof line, maps)) {
         char *path = strchr(line, '/');

@@ -32,13 +32,23 @@ clean() { [ -z "$(find "$1" "$1.store" -name '*.part*')" ] && [ -z "$(ls -A "$1.
 healthy() { FTPIPE_CACHE="$1" "$FTPIPE" cache verify > /dev/null; }
 
 job "$work/whole"
-LD_PRELOAD="$work/faults.so" FAULT_CALLS="$work/calls" job "$work/counted"
-calls=$(tail -n 1 "$work/calls")
+# faulty VARIABLE=VALUE... -- OUT: the job with such a fault, in whichever of its processes
+faulty() {
+    rm -f "$work/count"
+    (
+        export LD_PRELOAD="$work/faults.so" FAULT_COUNT="$work/count"
+        while [ "$1" != -- ]; do export "${1?}"; shift; done
+        shift
+        job "$1"
+    )
+}
+faulty -- "$work/counted"
+calls=$(od -A n -t d8 "$work/count" | tr -d ' ')
 
 # at_call N: what must hold when the process is killed in call N, and when that call fails for lack of space
 at_call() {
     out=$work/at$1
-    LD_PRELOAD="$work/faults.so" FAULT_AT="$1" job "$out"
+    faulty FAULT_AT="$1" -- "$out"
     check "killed in call $1: nothing partial" whole_or_absent "$out"
     job "$out"
     check "killed in call $1: the same command ends with the same bits" same "$out"
@@ -48,7 +58,7 @@ at_call() {
 }
 no_space() {
     out=$work/full$1
-    LD_PRELOAD="$work/faults.so" FAULT_AT="$1" FAULT_ERROR=28 job "$out"
+    faulty FAULT_AT="$1" FAULT_ERROR=28 -- "$out"
     code=$?
     check "no space in call $1: an error or the right results" sh -c "[ $code -ne 0 ] && [ $code -lt 126 ] || [ -s '$out/metrics.json' ]"
     check "no space in call $1: nothing partial" whole_or_absent "$out"

@@ -63,4 +63,13 @@ function errors.show(e, debug)
    if hint then sys.err("  hint: " .. hint .. "\n") end
 end
 
+local function valid(text) return text and (utf8.len(text) and text or text:gsub("[\x80-\xff]", "?")) end
+
+--- Leave an error to the process that leads, which tells the user.
+---@param e table from capture
+function errors.leave(e)
+   require("ftpipe.core.process").leave(require("ftpipe.core.json").encode { ftpipe = e.ftpipe, message = valid(e.message),
+      hint = valid(e.hint), where = valid(e.where), traceback = valid(e.traceback) })
+end
+
 return errors

@@ -17,8 +17,9 @@ only the directory's path is printed.]],
       plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4],
       plan.choosing[1], plan.choosing[2], plan.choosing[3], plan.network[1],
       { name = "jobs", arg = "N", type = "integer", min = 1, max = 256, default = "1",
-         help = "steps side by side, each in a process of its own; they share the processors" },
+         help = "steps side by side; they share the processors" },
       { name = "worker", arg = "STEP", hidden = true, help = "compute this one step for the run in --out" },
+      { name = "alone", hidden = true, help = "no other worker is at that run" },
       { name = "dry-run", help = "only say what would run, as `ftpipe plan` does" },
       { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, default = "60",
          help = "time between checkpoints" },
@@ -38,9 +39,10 @@ local function say_where(out)
    end
 end
 
--- A worker's words: those that decide what is computed.
+-- A worker's words: those that decide what is computed, and how it is told.
 local function worker_words(opts, file)
-   local words = { "run", file }
+   local dir = require("ftpipe.cli").facts.lua_dir
+   local words = dir and { "--lua", dir, "run", file } or { "run", file }
    local function add(name, value)
       if value ~= nil then
          words[#words + 1] = "--" .. name
@@ -49,6 +51,7 @@ local function worker_words(opts, file)
    end
    for _, s in ipairs(opts.set or {}) do add("set", s.name .. "=" .. s.value) end
    add("seed", opts.seed)
+   add("until", opts["until"])
    add("checkpoint", opts.checkpoint)
    add("blas", opts.blas)
    add("memory", opts.memory)
@@ -62,42 +65,56 @@ local function foreign(evaluated, opts, file)
    local step = require "ftpipe.sandbox.step"
    if not step.has_foreign_code(evaluated) then return nil end
    return function(run_plan, out, store)
-      local missing = require("ftpipe.sandbox").missing()
-      if missing and not opts.worker then sys.err(("! %s\n"):format(missing)) end
       local cut = opts["until"] and require("ftpipe.explain").find(run_plan, opts["until"]).id
       step.enter(run_plan, { out = out, store = store, file = file, changes = opts.force ~= nil,
-         profile = (opts.jobs or 1) > 1 and "workers" or "step", opts = { set = opts.set, seed = opts.seed, ["until"] = cut } })
+         opts = { set = opts.set, seed = opts.seed, ["until"] = cut } })
    end
 end
 
-local function work(evaluated, opts, file)
-   local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet, width = false }
-   require("ftpipe.runner").work(evaluated, { step = opts.worker, out = opts.out, progress = progress,
-      checkpoint = opts.checkpoint, foreign = foreign(evaluated, opts, file) })
+local function say_unprotected()
+   local missing = require("ftpipe.sandbox").missing()
+   if missing then sys.err(("! %s\n"):format(missing)) end
+end
+
+-- As a worker. What goes wrong is told by the process that leads.
+local function work(opts, positional)
+   local errors = require "ftpipe.cli.errors"
+   local ok, e = xpcall(function()
+      local evaluated = plan.evaluate("run", opts, positional)
+      machine.apply(opts)
+      local progress <close> = require("ftpipe.progress").new { width = not opts.alone and false or nil }
+      require("ftpipe.worker").work(evaluated, { step = opts.worker, out = opts.out, progress = progress, alone = opts.alone,
+         checkpoint = opts.checkpoint, force = plan.forced(opts, evaluated), foreign = foreign(evaluated, opts, positional[1]) })
+   end, errors.capture)
+   if ok then return 0 end
+   if type(e) ~= "table" then e = errors.capture(e) end      -- where memory ran out no handler is called
+   errors.leave(e)
+   return errors.code(e)
 end
 
 -- Evaluate the file, and fetch first what it names and is not here.
 local function evaluate(opts, positional)
-   if opts.dry_run or opts.worker then return plan.evaluate("run", opts, positional) end
+   if opts.dry_run then return plan.evaluate("run", opts, positional) end
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    opts.fetch = { offline = opts.offline, progress = progress }
    return (plan.evaluate("run", opts, positional))
 end
 
 function run.run(opts, positional)
+   if opts.worker then return work(opts, positional) end
    local evaluated = evaluate(opts, positional)
    if opts.dry_run then
       sys.out(plan.text(evaluated, opts))
       return
    end
    machine.apply(opts)
-   if opts.worker then return work(evaluated, opts, positional[1]) end
    local cli = require "ftpipe.cli"
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
+   local is_foreign = foreign(evaluated, opts, positional[1]) ~= nil
+   if is_foreign then say_unprotected() end
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
-      checkpoint = opts.checkpoint, command = cli.typed(), force = plan.forced(opts, evaluated),
-      version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs,
-      worker = worker_words(opts, positional[1]), foreign = foreign(evaluated, opts, positional[1]) })
+      command = cli.typed(), force = plan.forced(opts, evaluated), version = cli.facts.version, machine = machine.facts(),
+      jobs = opts.jobs, worker = worker_words(opts, positional[1]), is_foreign = is_foreign })
    progress:finish()
    if result.repeats and not opts.quiet then
       sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))

@@ -101,6 +101,10 @@ function label_sets.read(path, params, bad)
       if names then return of_columns(cells, names) end
       return label_sets.of_cell(cells)
    end)
+   if params.labelled == false then
+      for i in ipairs(rows.labels) do rows.labels[i] = {} end
+      return rows
+   end
    rows.labels, rows.separator = label_sets.cut_all(rows.labels, params.separator)
    local map = labelled.mapping(params.map)
    for i, set in ipairs(rows.labels) do rows.labels[i] = map and renamed(set, map) or set end

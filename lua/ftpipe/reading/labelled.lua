@@ -52,7 +52,12 @@ function labelled.plain(cells, map)
    return label
 end
 
-local function label_columns(params) return params.labels or { params.label } end
+local function label_columns(params)
+   if params.labelled == false then return {} end
+   return params.labels or { params.label }
+end
+
+local function no_label() return "" end
 
 local function columns_of(params)
    local columns = { table.unpack(params.text) }
@@ -85,13 +90,14 @@ local function lists(params)
 end
 
 --- All rows of a file. params: text, pair, label (or labels, several columns), map, format, header, quote, delimiter,
--- encoding, as in ft.read.
+-- encoding, as in ft.read; labelled = false: every label is "".
 ---@param path string
 ---@param params table
 ---@param bad fun(line: integer, message: string, raw: string) told of rows that cannot be read
 ---@param label_of nil|fun(cells: (string|false)[], map: table?): any, string? labelled.plain unless given
 function labelled.read(path, params, bad, label_of)
    local columns, map = columns_of(params), labelled.mapping(params.map)
+   if params.labelled == false then label_of = no_label end
    local reader = failure.try("data", open(path, params, columns))
    local rows, n, n_pair, n_label = lists(params), #params.text, #(params.pair or {}), #label_columns(params)
    rows.file = path
@@ -144,6 +150,7 @@ function labelled.count(path, params, label_of)
    local reader = open(path, params, columns)
    if not reader then return nil end
    local map, n, before = labelled.mapping(params.map), 0, #params.text + #(params.pair or {})
+   if params.labelled == false then map = nil end
    while true do
       local values = table.pack(reader:next(columns))
       if values[1] == nil then break end

@@ -17,11 +17,11 @@ local step = {}
 local system = { "/usr/lib", "/usr/local/lib", "/usr/share/zoneinfo", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/proc/cpuinfo",
    "/proc/meminfo", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom" }
 
-local function add_system(allowed, how)
-   for _, path in ipairs(system) do allowed[#allowed + 1] = { path, how } end
-   for path in (sys.getenv "LD_LIBRARY_PATH" or ""):gmatch "[^:]+" do allowed[#allowed + 1] = { path, how } end
+local function add_system(allowed)
+   for _, path in ipairs(system) do allowed[#allowed + 1] = { path, "r" } end
+   for path in (sys.getenv "LD_LIBRARY_PATH" or ""):gmatch "[^:]+" do allowed[#allowed + 1] = { path, "r" } end
    allowed[#allowed + 1] = { "/dev/null", "rw" }
-   allowed[#allowed + 1] = { sys.executable(), how }
+   allowed[#allowed + 1] = { sys.executable(), "r" }
    local facts = require("ftpipe.cli").facts
    if facts and facts.lua_dir then allowed[#allowed + 1] = { facts.lua_dir, "r" } end
 end
@@ -40,12 +40,12 @@ local function add_store(allowed, dir, changes)
    allowed[#allowed + 1] = { dir .. "/steps", changes and "rw" or "rn" }
 end
 
--- Give up all else. `profile`: of the system calls.
-local function give_up(allowed, profile)
+-- Give up all else.
+local function give_up(allowed)
    local facts = confine.facts()
    sys.threads()      -- LLVM's OpenMP writes a shared-memory file when it is first asked for anything
    if facts.landlock and sandbox.on "landlock" then failure.try("system", confine.landlock(allowed)) end
-   if facts.seccomp and sandbox.on "seccomp" then failure.try("system", confine.seccomp(profile)) end
+   if facts.seccomp and sandbox.on "seccomp" then failure.try("system", confine.seccomp "step") end
    sandbox.enter "step"
 end
 
@@ -84,16 +84,16 @@ local function bring_to_life(plan, file, opts)
    for _, s in ipairs(plan.steps) do s.unit, s.params = lived[s.id].unit, lived[s.id].params end
 end
 
---- What `ftpipe run` does before the first step of a plan with foreign code, once the run's directory is there.
+--- What a worker does before it runs steps of a plan with foreign code.
 ---@param plan ftpipe.plan
----@param place { out: string, store: string, file: string, opts: table, profile: string, changes: boolean? } changes: entries of
+---@param place { out: string, store: string, file: string, opts: table, changes: boolean? } changes: entries of
 -- the store may be replaced (--force)
 function step.enter(plan, place)
    local allowed = { { place.file:match "^(.+)/[^/]*$" or ".", "r" }, { place.out, "rw" } }
-   add_system(allowed, place.profile == "workers" and "rx" or "r")
+   add_system(allowed)
    add_store(allowed, place.store, place.changes)
    require("ftpipe.sandbox.access").each(plan, function(path) allowed[#allowed + 1] = { path, "r" } end)
-   give_up(allowed, place.profile)
+   give_up(allowed)
    if plan.has_code then bring_to_life(plan, place.file, place.opts) end
 end
 
@@ -104,12 +104,12 @@ end
 function step.enter_for_model(dir, input, output)
    if not carries_head(dir) then return end
    local allowed = { { dir, "r" } }
-   add_system(allowed, "r")
+   add_system(allowed)
    local texts = input and input ~= "-" and require("ftpipe.reading.files").expand(input) or {}
    for _, path in ipairs(texts) do allowed[#allowed + 1] = { path, "r" } end
    if input and input:find "[*?]" then allowed[#allowed + 1] = { input:match "^([^*?]*)/" or ".", "r" } end
    if output then allowed[#allowed + 1] = { output:match "^(.+)/[^/]*$" or (output:find "^/" and "/" or "."), "rw" } end
-   give_up(allowed, "step")
+   give_up(allowed)
 end
 
 return step

@@ -8,7 +8,7 @@ local duplicates = require "ftpipe.duplicates"
 local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
 
-local step = { kind = "dedupe", version = 1, early = true, exact = true, seedless = true, inputs = { rows = "required" } }
+local step = { kind = "dedupe", version = 2, early = true, exact = true, seedless = true, inputs = { rows = "required" } }
 
 step.params = {
    near = { type = "number", default = 0.8, min = 0, max = 1,

@@ -4,7 +4,7 @@
 local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
 
-local step = { kind = "filter", version = 1, early = true, exact = true, seedless = true, inputs = { rows = "required" } }
+local step = { kind = "filter", version = 2, early = true, exact = true, seedless = true, inputs = { rows = "required" } }
 
 step.params = { keep = { type = "function", required = true, help = "function(row) -> true for rows that stay" } }
 

@@ -4,7 +4,7 @@
 local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
 
-local step = { kind = "map", version = 1, early = true, exact = true, seedless = true, inputs = { rows = "required" } }
+local step = { kind = "map", version = 2, early = true, exact = true, seedless = true, inputs = { rows = "required" } }
 
 step.params = { with = { type = "function", required = true, help = "function(row) -> row, list of rows, or nil" } }
 

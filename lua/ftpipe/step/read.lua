@@ -21,6 +21,7 @@ step.params = {
    text = { type = "list", default = { "text" }, help = "columns, joined by a line break" },
    pair = { type = "list", help = "columns of a second text, for labels of pairs" },
    label = { type = "string", default = "label" },
+   labelled = { type = "boolean", help = "false: the rows have no labels yet, ft.predict gives them" },
    labels = { type = "list", help = "multi_label: columns of 0 and 1, one for each label, instead of `label`" },
    separator = { type = "string", default = "auto", help = "multi_label: what stands between labels; auto: the first of | ; , "
       .. "that occurs" },
@@ -122,7 +123,7 @@ function step.run(ctx, inputs, params)
    local rejected, reject = quarantine()
    local problems = {}
    local out = { task = task.name, splits = {}, rejected_rows = rejected, text = params.text, pair = params.pair,
-      label = params.label, map = params.map }
+      label = params.label, map = params.map, labelled = params.labelled }
    local at = places(params, inputs)
    for _, name in ipairs { "from", table.unpack(splits) } do
       if at[name] and (name == "from") == (at.from ~= nil) then

@@ -4,7 +4,7 @@ local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
 
-local step = { kind = "sample", version = 1, early = true, exact = true, inputs = { rows = "required" } }
+local step = { kind = "sample", version = 2, early = true, exact = true, inputs = { rows = "required" } }
 
 step.params = {
    n = { type = "integer", min = 1, help = "rows to keep" },

@@ -74,6 +74,9 @@ function step.extent(data) return require("ftpipe.outlook").extent(data) end
 function step.run(ctx, inputs, params)
    local splits, with = inputs.rows.splits, inputs.with
    if not splits.train then failure.raise("data", "there are no training rows: put ft.split before ft.tokenize") end
+   if inputs.rows.labelled == false then
+      failure.raise("usage", "the rows have no labels to learn from or to compare with: ft.predict gives them some")
+   end
    local task = tasks.find(inputs.rows.task or "classification")
    local max_length = max_length_of(params, task, with.dims.positions)
    if params.long ~= "head" and task.stride then

@@ -1,8 +1,11 @@
 --- ft.vocabulary: a WordPiece vocabulary learnt from unlabelled text, for an encoder that is trained from scratch.
 --
--- Gives { dir, tokenizer, report }; the tokeniser's files lie in dir.
+-- Gives { dir, tokenizer, report }; the tokeniser's files lie in dir, and as long as the run is unfinished, each process that needs
+-- them finds them there.
 
 local failure = require "ftpipe.failure"
+local fs = require "ftpipe.core.fs"
+local json = require "ftpipe.core.json"
 local text = require "ftpipe.core.text"
 local unlabelled = require "ftpipe.unlabelled"
 local vocabulary = require "ftpipe.vocabulary"
@@ -31,12 +34,21 @@ local function texts_of(params)
    end)
 end
 
-function step.run(ctx, _, params)
-   local dir = ctx.dir .. "/tokenizer"
+local function train(ctx, dir, params)
    if ctx.progress then ctx.progress:stage(ctx.step .. ": words", 1) end
    local report = vocabulary.train { dir = dir, texts = texts_of(params), size = params.size, lowercase = params.lowercase,
       min_frequency = params.min_frequency, limit_alphabet = params.limit_alphabet, min_word_count = params.min_word_count }
    ctx:say(("%s: %d tokens from %d words, %d of them different"):format(ctx.step, report.size, report.words, report.distinct))
+   return report
+end
+
+function step.run(ctx, _, params)
+   local dir, record = ctx.dir .. "/tokenizer", ctx.dir .. "/vocabulary.json"
+   local report = fs.stat(record) and json.decode(fs.read(record))
+   if not report then
+      report = train(ctx, dir, params)
+      failure.try("system", fs.write(record, json.encode(report)))
+   end
    return { dir = dir, tokenizer = failure.try("data", text.load(dir)), report = report }
 end
 

@@ -107,6 +107,20 @@ function task.predict(model, split, features)
    return { probabilities = probabilities, predicted = metric.argmax(probabilities), losses = losses }
 end
 
+--- For ft.predict: the most probable label of each row, and its probability.
+function task.label(model, rows, opts)
+   local tokens, windows = texts.for_model(model, rows, opts)
+   local probabilities, labels, certain = scoring.probabilities(model, tokens, nil, windows), {}, {}
+   for i, k in ipairs(metric.argmax(probabilities)) do
+      labels[i], certain[i] = model.options.labels[k], probabilities[i][k]
+   end
+   return { labels = labels }, certain
+end
+
+function task.shown(columns, i) return columns.labels[i] end
+
+task.told = texts.told
+
 local measure = { metric = "accuracy" }
 task.measure = measure
 

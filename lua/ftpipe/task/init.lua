@@ -18,6 +18,10 @@
 --   begin(model, data, params)?                   before training, with the step's parameters
 --   finish(model, data, features)?                after training: settle model.settings, for instance on the validation split
 --   save(dir, data, split, predictions)           the predictions of a run
+--   label(model, rows, opts) -> columns, certain  for ft.predict: what the model says of rows, as columns of theirs, and how
+--                                                 probable that is (nil where the task has no probability); opts: max_length
+--   shown(columns, i) -> text                     the label of a row for people
+--   told(rows) -> names, cells(i)                 what tells a row apart, for people
 --   reading(data) -> table                        what ftpipe.json holds, so that `predict` reads as training did
 -- data is { train, valid, test, task, labels, max_length, facts, leaked, rows }; a split is { name, n (examples), tokens,
 -- gold (one element for each row), keys (texts that tell rows apart), full (tokens of each row), file } and either

@@ -175,6 +175,24 @@ function task.predict(model, split, features)
    return out
 end
 
+--- For ft.predict: the labels of each row whose probability reaches their threshold; the row is as certain as the least
+-- certain of all labels, those that it does not get included.
+function task.label(model, rows, opts)
+   local tokens, windows = texts.for_model(model, rows, opts)
+   local sets, certain, thresholds = {}, {}, task.thresholds(model)
+   for i, p in ipairs(task.scores(model, tokens, nil, windows)) do
+      local said = {}
+      sets[i], certain[i] = {}, 1.0
+      for n, k in ipairs(metric.chosen(p, thresholds)) do sets[i][n], said[k] = model.options.labels[k], true end
+      for k, x in ipairs(p) do certain[i] = math.min(certain[i], said[k] and x or 1 - x) end
+   end
+   return { labels = sets }, certain
+end
+
+function task.shown(columns, i) return table.concat(columns.labels[i], separator_for(columns.labels[i])) end
+
+task.told = texts.told
+
 --- Before training: what its thresholds are to become.
 function task.begin(model, _, params) model.tunes = params.thresholds ~= "half" and params.thresholds or nil end
 

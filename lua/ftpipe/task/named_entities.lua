@@ -25,7 +25,7 @@ local task = { name = "named_entities", head = "token_classification", metric = 
 local function options(params)
    if #params.text > 1 then failure.raise("usage", "text: entities are read from one field or column") end
    return { format = params.format, text = params.text[1], label = params.label, map = params.map,
-      overlap = params.overlap, offsets = params.offsets, encoding = params.encoding }
+      overlap = params.overlap, offsets = params.offsets, encoding = params.encoding, answers = params.labelled }
 end
 
 function task.read(path, params, bad) return entities.read(path, options(params), bad) end
@@ -179,6 +179,32 @@ function task.predict(model, split, features)
    for i, x in ipairs(sums) do sum, words = sum + x, words + counts[i] end
    return { entities = tagger.entities(model, scores, split), loss = words > 0 and sum / words or 0.0 }
 end
+
+--- For ft.predict: the entities of each row; it is as certain as its words' tags are probable (their geometric mean).
+function task.label(model, rows, opts)
+   local set = model.data or model.own or {}
+   local most = math.min(model.dims.positions, opts.max_length or set.max_length or 512)
+   local split = tagger.windows(model.tokenizer, rows, most, tagger.stride(most, set.stride))
+   local scores <close> = tagger.scores(model, split)
+   local found, certain = tagger.entities(model, scores, split), {}
+   local said = tagging.gold(split.places.first, marks_of({ entities = found, words = rows.words, file = rows.file,
+      lines = rows.lines }, model.options.labels))
+   local sums, counts = tagging.losses(scores, split.places.first, said)
+   for i, list in ipairs(found) do
+      certain[i] = math.exp(-sums[i] / math.max(1, counts[i]))
+      for k, e in ipairs(list) do list[k] = { e[1], e[2], e[3] } end
+   end
+   return { entities = found }, certain
+end
+
+--- "Ana Belić (PER), Porto (LOC)"
+function task.shown(columns, i)
+   local words, out = tagging.words(columns.texts[i], columns.words[i]), {}
+   for k, e in ipairs(columns.entities[i]) do out[k] = ("%s (%s)"):format(table.concat(words, " ", e[1], e[2]), e[3]) end
+   return table.concat(out, ", ")
+end
+
+function task.told(rows) return { "text" }, function(i) return rows.texts[i] end end
 
 -- ==== Scores ====
 

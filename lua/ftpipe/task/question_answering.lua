@@ -31,7 +31,7 @@ end
 
 function task.read(path, params, bad)
    if params.keep then failure.raise("usage", "keep: questions have no further columns") end
-   return questions.read(path, { format = format_of(params), encoding = params.encoding,
+   return questions.read(path, { format = format_of(params), encoding = params.encoding, answers = params.labelled,
       reject = function(_, line, message, raw) bad(line, message, raw) end })
 end
 
@@ -192,6 +192,32 @@ function task.finish(model, set, features)
       model.settings.no_answer_threshold = task.predict(model, set.valid, features).threshold
    end
 end
+
+--- For ft.predict: the best answer to each question, or none where that is more probable than the model's threshold.
+function task.label(model, rows, opts)
+   local set = model.data or model.own or {}
+   local most = math.min(model.dims.positions, opts.max_length or set.max_length or task.max_length)
+   local split = task.windows(model.tokenizer, rows, most, task.stride(most, set.stride))
+   local threshold = model.settings.no_answer_threshold or 1.0
+   local answers, certain = {}, {}
+   for i, spans in ipairs((answering.spans(model, split))) do
+      local p, none = answering.probabilities(spans, threshold < 1)
+      local answered = spans[1] and (threshold >= 1 or answering.no_answer(spans) <= threshold)
+      local text = answered and answering.text(rows.contexts[i], spans[1])
+      answers[i] = answered and { { text = text, first = utf8.offset(rows.contexts[i], spans[1][1] + 1) } } or {}
+      if answered then answers[i][1].last = answers[i][1].first + #text - 1 end
+      certain[i] = answered and p[1] or none
+   end
+   return { answers = answers }, certain
+end
+
+function task.shown(columns, i)
+   local texts = {}
+   for k, answer in ipairs(columns.answers[i] or {}) do texts[k] = answer.text end
+   return table.concat(texts, " | ")
+end
+
+function task.told(rows) return { "id", "question" }, function(i) return rows.ids[i], rows.questions[i] end end
 
 -- ==== Scores ====
 

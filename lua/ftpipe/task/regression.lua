@@ -78,6 +78,18 @@ end
 --- { values } of a split.
 function task.predict(model, split, features) return { values = scoring.values(model, split.tokens, features, split.parts) } end
 
+--- For ft.predict: the number of each row.
+function task.label(model, rows, opts)
+   local tokens, windows = texts.for_model(model, rows, opts)
+   local labels = {}
+   for i, x in ipairs(scoring.values(model, tokens, nil, windows)) do labels[i] = ("%.9g"):format(x) end
+   return { labels = labels }
+end
+
+function task.shown(columns, i) return columns.labels[i] end
+
+task.told = texts.told
+
 local measure = { metric = "pearson", metric_names = { pearson = "Pearson correlation", spearman = "Spearman correlation" },
    columns = { "pearson", "spearman" }, baseline_name = "training mean", baseline_phrase = "always answering the training mean",
    advice = "Check that each number still belongs to its row and that the text columns are the right ones." }
