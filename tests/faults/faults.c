@@ -35,7 +35,8 @@ __attribute__((constructor)) static void share_counter(void)
     const char *path = getenv("FAULT_COUNT");
     const int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT, 0666) : -1;
     if (fd < 0) return;
-    void *p = ftruncate(fd, sizeof *calls) ? MAP_FAILED : mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *p = ftruncate(fd, sizeof *calls) ? MAP_FAILED
+                                           : mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED) abort();
     calls = p;
     close(fd);

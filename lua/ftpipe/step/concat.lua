@@ -1,5 +1,5 @@
---- ft.concat: the rows of several steps in one, split by split, in order of the names that they are given by. With `into`, rows that
--- are not split join that split of the others: predicted labels are trained on, but nothing is tested with them.
+--- ft.concat: the rows of several steps in one, split by split, in order of the names that they are given by. With `into`, rows
+-- that are not split join that split of the others: predicted labels are trained on, but nothing is tested with them.
 
 local failure = require "ftpipe.failure"
 local rows = require "ftpipe.rows"
@@ -13,7 +13,8 @@ step.params = {
 local function check(task, artifact, first, name)
    if rows.task(artifact) ~= task then failure.raise("usage", ("concat: '%s' has rows of another task"):format(tostring(name))) end
    if artifact.labelled ~= first.labelled then
-      failure.raise("usage", ("concat: of '%s' and the rows before, one has no labels; ft.predict gives them some"):format(tostring(name)))
+      failure.raise("usage", ("concat: of '%s' and the rows before, one has no labels; ft.predict gives them some"):format(
+         tostring(name)))
    end
 end
 
