@@ -11,7 +11,7 @@ level()
     echo "== kernels $1, oneDNN $2, OpenBLAS $3"
     FTPIPE_ISA=$1 DNNL_MAX_CPU_ISA=$2 OPENBLAS_CORETYPE=$3 sh tests/run.sh "$PROGRAMS"/ops/test_* tests/lua/test_nn.lua \
         tests/lua/test_parity.lua tests/lua/test_model.lua tests/lua/test_masked_lm.lua tests/lua/test_last_layer.lua \
-        tests/lua/test_precision.lua tests/lua/test_training.lua tests/lua/test_forecast.lua > "$TMPDIR/level" 2>&1
+        tests/lua/test_precision.lua tests/lua/test_step_versions.lua tests/lua/test_training.lua tests/lua/test_forecast.lua > "$TMPDIR/level" 2>&1
     code=$?
     cat "$TMPDIR/level"
     [ $code -eq 0 ] && passed=$((passed + 1)) || failed=$((failed + 1))

@@ -2,7 +2,7 @@
 --
 -- inputs: name -> "required" | "optional" | "list" (a table of steps). params: name -> { type, default, choices,
 -- min, max, help }. run gets the artifacts of its inputs and gives one artifact back. A change of what a kind gives for the
--- same input needs another version, because results are kept under it.
+-- same input needs another version, because results are kept under it (tests/lua/test_step_versions.lua has a record of each).
 --
 -- Also: files(params) names the files it reads, which the parameters in `sources` ({ "from" } unless said otherwise) lead to;
 -- fetches: it needs the network, and so runs before foreign Lua is loaded, when that is given up; exact: its result has the
