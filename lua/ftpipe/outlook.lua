@@ -1,8 +1,8 @@
 --- Time, memory and disk of the steps that will run, before any of them does.
 --
 -- What there is to compute is told by a run of shapes alone (graph.begin "shape"), on as many tokens as the data have, or, as
--- long as they are not tokenised, as their files' size suggests. Where the data are at hand, ftpipe.forecast says exactly what
--- memory a training will take. How long that takes is told by what this machine did before
+-- long as they are not tokenised, as their files' size suggests. What memory a training will take ftpipe.forecast says: exactly
+-- where the data are at hand, else of the longest rows that there may be. How long that takes is told by what this machine did before
 -- (cache/speeds.lua), or else by a short measurement of matrix products.
 
 local graph = require "ftpipe.core.graph"
@@ -224,6 +224,17 @@ function outlook.known_training(plan, schedule, step)
    return m, step.unit.to_forecast({ seed = plan.seed }, m, data, p, task)
 end
 
+-- The peak of a training step, from runs of shapes over its own rows where they are in memory, else over as many rows as there
+-- are, all of them as long as they may be; nil where neither can be told.
+local function peak_of(plan, schedule, step)
+   local known, o = outlook.known_training(plan, schedule, step)
+   local ok, f = pcall(forecast.training, known, o)
+   if known and ok then return f.peak end
+   if known then graph.begin "eval" end
+   f = forecast.planned(plan, step)
+   return f and f.peak
+end
+
 -- A training step. The frozen part of a model is computed once, and its features are kept.
 local function training_work(plan, schedule, step, size)
    local m = model_of(plan, step.inputs.model or step.inputs.student or step.id, size.labels)
@@ -250,9 +261,7 @@ local function training_work(plan, schedule, step, size)
    else
       work.flops = 3 * flops * trained
    end
-   local known, o = outlook.known_training(plan, schedule, step)
-   local ok, f = pcall(forecast.training, known, o)
-   if known and ok then work.memory = f.peak end
+   work.memory = peak_of(plan, schedule, step) or work.memory
    return work
 end
 

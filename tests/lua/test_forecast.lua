@@ -213,8 +213,8 @@ check.test("steps_of_a_plan_are_forecast_from_what_is_known_before_anything_runs
       local rows = ft.split { rows = ft.read { from = "%s/rows.csv" }, valid = 0.2, test = 0.2 }
       local data = ft.tokenize { rows = rows, with = encoder, max_length = 24 }
       local fresh = ft.replace_head { on = encoder, task = "classification", labels = data }
-      local head = ft.finetune { model = fresh, data = data, freeze = "loaded" }
-      local tuned = ft.finetune { model = head, data = data, batch = 16 }
+      local head = ft.finetune { name = "head", model = fresh, data = data, freeze = "loaded" }
+      local tuned = ft.finetune { name = "tuned", model = head, data = data, batch = 16 }
       return ft.pipeline { name = "p", api = 1, seed = 7, model = tuned,
          report = ft.evaluate { data = data, models = { two = tuned } } }
    ]]):format(sys.getenv "PWD" and sys.getenv "PWD" .. "/" .. TOKENIZER or TOKENIZER, dir)))
@@ -234,6 +234,15 @@ check.test("steps_of_a_plan_are_forecast_from_what_is_known_before_anything_runs
    check.equal(tuned.tokens, 16 * 24)
    check.is_true(head.optimiser < tuned.optimiser and head.features > 0 and tuned.features == 0)
    check.is_true(tuned.peak > head.peak and tuned.flops > head.flops)
+   -- which is what `ftpipe plan` tells, besides the program and the files' bytes
+   local outlook, bytes = require "ftpipe.outlook", select(2, fs.stat(dir .. "/rows.csv"))
+   for k in ipairs(told) do
+      local step = plan.by_id[k == 1 and "head" or "tuned"]
+      collect()
+      local now = assert(forecast.planned(plan, step)).peak
+      local work = outlook.work(plan, { states = {}, memo = {} }, step)
+      check.near(work.memory, now + (96 << 20) + 6 * bytes, 1 << 20)
+   end
    fs.remove(dir)
 end)
 
