@@ -47,12 +47,12 @@ done < list
 # attempt NAME COMMAND: its exit code; 124 where it does not end
 attempt()
 {
-    limit=5 command=graph
+    limit=60 command=graph      # on a busy machine also what ends may take seconds
     [ "$2" = hangs ] && limit=0.2
     [ "$2" = plan ] && command=plan
     set -- "$1.lua"
     grep -q ft.params "$1" && set -- "$1" --set data=texts
-    timeout -k 1 "${patience:-10}" "$FTPIPE" $command "$@" --limit $limit > "$work/out" 2> "$work/message"
+    timeout -k 1 "${patience:-90}" "$FTPIPE" $command "$@" --limit $limit > "$work/out" 2> "$work/message"
 }
 
 row()
@@ -70,7 +70,7 @@ row()
     [ "$kind" != hangs ] || patience=0.5
     FTPIPE_UNPROTECTED=$broken$protection attempt "$script" "$kind"
     code=$?
-    patience=10
+    patience=90
     rm -f "$work/outside/written" written
     touch "$work/outside/removable"
     case $kind in
@@ -122,7 +122,10 @@ check "nor is the pipeline's" grep -q "a name has no" "$work/message"
 
 # What took too long is told with its place.
 printf 'local ft = require "ftpipe"\nwhile true do pcall(function() while true do end end) end\n' > slow.lua
-timeout 10 "$FTPIPE" graph slow.lua --limit 0.2 > /dev/null 2> "$work/message"
+for _ in 1 2 3 4 5; do      # one that hardly runs on a busy machine is ended from outside, where the line is not known
+    timeout 10 "$FTPIPE" graph slow.lua --limit 0.2 > /dev/null 2> "$work/message"
+    grep -q "still not evaluated" "$work/message" || break
+done
 check "the line that does not end is named" grep -q "^ftpipe: slow.lua:2: still not done after 0.2 seconds" "$work/message"
 check "and what gives it more" grep -q "hint: more time: --limit SECONDS" "$work/message"
 check "and nothing else is said" test "$(wc -l < "$work/message")" = 2
