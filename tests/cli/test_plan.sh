@@ -25,6 +25,11 @@ check "plan stores nothing" test ! -e store/steps
 with run --dry-run --set lr=2e-3
 check "a dry run says the same" says "^6 of 8 steps run"
 check "and runs nothing" test ! -e runs
+with run --dry-run --json --set lr=2e-3
+check "and says it as JSON" says '"id":"tuned",.*"kind":"finetune",.*"state":"run"'
+check "with what it takes" says '"guessed":true,.*"memory":[0-9][0-9]*'
+with run --json
+check "which a run does not" grep -q -- "--json goes with --dry-run" message
 with run --quiet --set lr=2e-3
 with plan --set lr=2e-3
 check "after the run nothing does" says "^nothing to run"

@@ -5,7 +5,7 @@ local fs = require "ftpipe.core.fs"
 
 local doctor = {
    summary = "Describe the program and the machine, and measure its speed",
-   usage = "doctor",
+   usage = "doctor [--json]",
    details = [[
 Prints the version and its libraries, the processor and the kernels chosen for it, the libraries of
 matrix products with their measured speed, threads and memory. Lines that begin with "!" deserve
@@ -13,6 +13,7 @@ attention. The exit code is 0 unless no library of matrix products works.]],
    options = {
       { name = "threads", arg = "N", type = "integer", min = 1, max = 1024, help = "threads to measure with",
          default = "one for each processor" },
+      { name = "json", help = "as one JSON object: lists of lines by name, and notes" },
    },
 }
 
@@ -137,17 +138,39 @@ local function products(page)
    return p ~= nil
 end
 
-function doctor.run(opts)
+local function printed()
    local page = {}
    function page:line(name, text) sys.out(("%-12s %s\n"):format(name, text)) end
    function page:note(text) sys.out("! " .. text .. "\n") end
+   function page.finish() end
+   return page
+end
+
+-- Lines without a name belong to the one before.
+local function gathered()
+   local json = require "ftpipe.core.json"
+   local page, facts, last = {}, { notes = json.array {} }, nil
+   function page:line(name, text)
+      last = name ~= "" and name or last
+      facts[last] = facts[last] or json.array {}
+      table.insert(facts[last], text)
+   end
+   function page:note(text) table.insert(facts.notes, text) end
+   function page.finish() sys.out(json.encode(facts) .. "\n") end
+   return page
+end
+
+function doctor.run(opts)
+   local page = opts.json and gathered() or printed()
    if opts.threads then sys.threads(opts.threads) end
    program(page)
    processor(page)
    threads(page)
    memory(page)
    confinement(page)
-   return products(page) and 0 or 1
+   local works = products(page)
+   page.finish()
+   return works and 0 or 1
 end
 
 return doctor

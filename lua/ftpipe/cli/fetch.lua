@@ -5,29 +5,35 @@ local plan = require "ftpipe.cli.plan"
 
 local fetch = {
    summary = "Get the data and models that a pipeline file needs from elsewhere",
-   usage = "fetch FILE [--set NAME=VALUE]... [--update] [--rate BYTES]",
+   usage = "fetch FILE [--set NAME=VALUE]... [--update] [--rate BYTES] [--json]",
    details = [[
 Web addresses and models or data sets of a hub that are not here yet are fetched, verified and kept;
 `ftpipe run` does the same by itself. An interrupted fetch goes on when the same command is typed again.]],
    options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4], plan.network[1],
       { name = "update", help = "fetch anew what may have changed: addresses without sha256, revisions of a hub" },
       { name = "rate", arg = "BYTES", type = "size", help = "most bytes a second (200K, 5M)" },
+      { name = "json", help = "one JSON object for each thing from elsewhere" },
    },
 }
+
+-- What is known of one thing that comes from elsewhere.
+local function facts_of(spec)
+   return { name = spec.text, path = spec.path, problem = spec.problem, bytes = spec.size,
+      licence = spec.licence or require("ftpipe.fetching").licence(spec),
+      commit = spec.hub and spec.path and require("ftpipe.hub").commit(spec.hub) or nil }
+end
 
 --- A line for each thing that a plan names and that comes from elsewhere.
 ---@param wanted table[] from ftpipe.fetching
 function fetch.lines(wanted)
-   local hub = require "ftpipe.hub"
    local out = {}
    for i, spec in ipairs(wanted) do
-      local parts = { spec.path and "here" or spec.problem and "not here: " .. spec.problem or "to be fetched" }
-      if spec.size then parts[#parts + 1] = ("%.1f MB"):format(spec.size / 1e6) end
-      local licence = spec.licence or require("ftpipe.fetching").licence(spec)
-      if licence then parts[#parts + 1] = "licence " .. licence end
-      local commit = spec.hub and spec.path and hub.commit(spec.hub)
-      if commit then parts[#parts + 1] = "commit " .. commit:sub(1, 12) end
-      out[i] = ("  %s: %s"):format(spec.text, table.concat(parts, ", "))
+      local f = facts_of(spec)
+      local parts = { f.path and "here" or f.problem and "not here: " .. f.problem or "to be fetched" }
+      if f.bytes then parts[#parts + 1] = ("%.1f MB"):format(f.bytes / 1e6) end
+      if f.licence then parts[#parts + 1] = "licence " .. f.licence end
+      if f.commit then parts[#parts + 1] = "commit " .. f.commit:sub(1, 12) end
+      out[i] = ("  %s: %s"):format(f.name, table.concat(parts, ", "))
    end
    return out
 end
@@ -37,6 +43,10 @@ function fetch.run(opts, positional)
    opts.fetch = { offline = opts.offline, update = opts.update, rate = opts.rate, progress = progress }
    plan.evaluate("fetch", opts, positional)
    progress:finish()
+   if opts.json then
+      for _, spec in ipairs(opts.fetch.wanted) do sys.out(require("ftpipe.core.json").encode(facts_of(spec)) .. "\n") end
+      return
+   end
    local lines = fetch.lines(opts.fetch.wanted)
    if opts.quiet then return end
    sys.out(#lines == 0 and "nothing comes from elsewhere\n" or table.concat(lines, "\n") .. "\n")

@@ -82,6 +82,22 @@ function plan.evaluate(command, opts, positional)
    return evaluated
 end
 
+--- Where each step of a plan stands, as JSON: { steps = { { id, kind, where, state ("hit", "run", "on demand"), why, seconds, memory,
+-- disk } }, seconds, memory, disk, guessed }; what cannot be told yet is not there.
+function plan.states(evaluated, opts)
+   local json, outlook = require "ftpipe.core.json", require "ftpipe.outlook"
+   local rows, _, _, schedule = require("ftpipe.explain").status(evaluated, { out = opts.out,
+      force = plan.forced(opts, evaluated) })
+   local told = outlook.of(evaluated, schedule, schedule.engine)
+   local out = { steps = json.array {}, seconds = told.seconds, memory = told.memory, disk = told.disk, guessed = not told.seen }
+   for i, row in ipairs(rows) do
+      local f = told.steps[row.step.id] or {}
+      out.steps[i] = { id = row.step.id, kind = row.step.kind, where = row.step.where, why = row.why, seconds = f.seconds,
+         memory = f.memory, disk = f.disk, state = row.state == "follows" and "run" or row.state }
+   end
+   return json.encode(out) .. "\n"
+end
+
 local words = { hit = "hit", run = "run", follows = "run", ["on demand"] = "computed when needed" }
 
 --- The plan with where each step stands, for people.

@@ -21,6 +21,7 @@ only the directory's path is printed.]],
       { name = "worker", arg = "STEP", hidden = true, help = "compute this one step for the run in --out" },
       { name = "alone", hidden = true, help = "no other worker is at that run" },
       { name = "dry-run", help = "only say what would run, as `ftpipe plan` does" },
+      { name = "json", help = "with --dry-run: where each step stands, as one JSON object" },
       { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, default = "60",
          help = "time between checkpoints" },
    },
@@ -101,10 +102,13 @@ local function evaluate(opts, positional)
 end
 
 function run.run(opts, positional)
+   if opts.json and not opts.dry_run then
+      require("ftpipe.failure").raise("usage", "--json goes with --dry-run", "the scores of a run: ftpipe show RUN --json")
+   end
    if opts.worker then return work(opts, positional) end
    local evaluated = evaluate(opts, positional)
    if opts.dry_run then
-      sys.out(plan.text(evaluated, opts))
+      sys.out(opts.json and plan.states(evaluated, opts) or plan.text(evaluated, opts))
       return
    end
    machine.apply(opts)
