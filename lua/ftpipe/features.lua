@@ -54,7 +54,7 @@ end
 function features.from(model, tokens, done, values) return around(model, tokens, done, values) end
 
 --- Compute them for all examples of a data set.
----@param tick? fun(done: integer, total: integer)
+---@param tick? fun(done: integer, total: integer) tokens
 function features.compute(model, tokens, done, tick)
    local rows, total = tokens:count()
    local self = around(model, tokens, done, tensor.new { model:features_per_row(done) and rows or total, model.dims.hidden })
@@ -71,8 +71,8 @@ function features.compute(model, tokens, done, tick)
          self.store:set_rows(self.first[i], own)
          row = row + n
       end
-      finished = finished + #index
-      if tick then tick(finished, rows) end
+      finished = finished + batch.rows:tokens()
+      if tick then tick(finished, total) end
    end
    graph.begin("eval")
    return self

@@ -173,6 +173,7 @@ end
 --- A message of its own, above the bar.
 function methods:line(text)
    if self.mode == "none" then return end
+   if self.mode == "bar" and self.at and self.at.step == self.total then end_stage(self) end
    clear(self)
    self.write(text .. "\n")
    if self.mode == "bar" and self.at then draw(self, self.now()) end

@@ -243,6 +243,7 @@ function runner.run(plan, options)
    local at = look(plan)
    local before = finished(plan, at.digest, at.computes, options.out)
    if before and not options.force then return { out = before, report = fs.read(before .. "/report.txt") or "", repeats = true } end
+   if options.progress then options.progress:line(("%s: %d steps"):format(plan.file, #plan.steps)) end
    make_certain(at)
    local run = begin(plan, options, at)
    execute(run)

@@ -13,8 +13,10 @@ local tagger = {}
 ---@param rows { texts: string[], words: string[], lines: (integer|false)[]?, file: string? }
 ---@param max_length integer
 ---@param stride integer
-function tagger.windows(tokenizer, rows, max_length, stride)
-   local tokens, places, full = tagging.encode(tokenizer, rows.texts, rows.words, { max_length = max_length, stride = stride })
+---@param tick nil|fun(n: integer) hears how many rows are done
+function tagger.windows(tokenizer, rows, max_length, stride, tick)
+   local tokens, places, full = tagging.encode(tokenizer, rows.texts, rows.words, { max_length = max_length, stride = stride,
+      tick = tick })
    if not tokens then
       local line = rows.lines and rows.lines[full]
       failure.raise("data", ("%s%s: %s"):format(rows.file or "text " .. full, line and (":%d"):format(line) or "", places))

@@ -7,14 +7,15 @@ local texts = {}
 
 texts.long = { "head", "head+tail", "windows" }      -- what is read of rows that are too long
 
---- Token ids of texts. params: max_length; long (one of texts.long), stride (tokens that windows share; 0 unless said).
+--- Token ids of texts. params: max_length; long (one of texts.long), stride (tokens that windows share; 0 unless said);
+-- tick(n), which hears how many are done.
 ---@return userdata|nil tokens nil and a message where a text cannot be tokenised
 ---@return integer[]|string full tokens that each text has
 ---@return integer[][]? windows of each text among the examples of `tokens`, where any has several
 function texts.tokens(tokenizer, list, seconds, params)
    local stride = tonumber(params.stride) or 0
    local tokens, full, counts = tokenizer:encode_all(list, seconds, { max_length = params.max_length,
-      long = seconds and "head" or params.long, stride = math.tointeger(stride) })
+      long = seconds and "head" or params.long, stride = math.tointeger(stride), tick = params.tick })
    if not tokens or tokens:count() == #list then return tokens, full end
    local windows, at = {}, 0
    for i, n in ipairs(counts) do
@@ -56,12 +57,13 @@ end
 ---@param name string
 ---@param rows table of ftpipe.reading.labelled
 ---@param with ftpipe.encoder
----@param params { max_length: integer, long: string?, stride: integer|string? }
+---@param params { max_length: integer, long: string?, stride: integer|string?, watch: function? } watch(name, n) gives a `tick`
 function texts.encode(name, rows, with, params)
    if rows.pairs and params.long and params.long ~= "head" then
       failure.raise("usage", ("long = %s is for single texts; of pairs the longer one is cut"):format(params.long))
    end
-   local tokens, full, windows = texts.tokens(with.tokenizer, rows.texts, rows.pairs, params)
+   local tokens, full, windows = texts.tokens(with.tokenizer, rows.texts, rows.pairs, { max_length = params.max_length,
+      long = params.long, stride = params.stride, tick = params.watch and params.watch(name, #rows.texts) })
    if not tokens then failure.raise("data", ("%s: %s"):format(rows.file, full)) end
    local share = texts.too_long(full, params.max_length) / #rows.texts
    return { name = name, n = #rows.texts, tokens = tokens, parts = windows, texts = rows.texts, pairs = rows.pairs,

@@ -94,6 +94,13 @@ double ft_lua_opt_number(lua_State *L, int arg, const char *field, double fallba
     return x;
 }
 
+void ft_lua_opt_call(lua_State *L, int arg, const char *field, lua_Integer n)
+{
+    if (!get(L, arg, field)) return;
+    lua_pushinteger(L, n);
+    lua_call(L, 1, 0);
+}
+
 int ft_lua_opt_flag(lua_State *L, int arg, const char *field, int fallback)
 {
     if (!get(L, arg, field)) return fallback;

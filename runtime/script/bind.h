@@ -44,6 +44,8 @@ void ft_lua_push_shape(lua_State *L, const ft_shape *shape);
 
 /* Option fields of the table at arg (0 or nil: the default). */
 double ft_lua_opt_number(lua_State *L, int arg, const char *field, double fallback);
+/* Call the function `field`, where there is one, with n. */
+void ft_lua_opt_call(lua_State *L, int arg, const char *field, lua_Integer n);
 int ft_lua_opt_flag(lua_State *L, int arg, const char *field, int fallback);
 /* Valid while the table holds it. */
 const char *ft_lua_opt_string(lua_State *L, int arg, const char *field, const char *fallback);

@@ -198,7 +198,7 @@ static ft_status add_rows(lua_State *L, ft_tagging *g, ft_tokens *tokens, const 
     return s;
 }
 
-/* tagging.encode(tokeniser, { texts }, { words }, { max_length, stride }) -> tokens, places, { tokens of each row uncut }.
+/* tagging.encode(tokeniser, { texts }, { words }, { max_length, stride, tick }) -> tokens, places, { tokens of each row uncut }.
  * places: { row (windows) of each window, word (tokens) that a token answers for or -1, first (rows + 1) }, all from 0. Or
  * nil, message, number of the text that is not UTF-8. */
 static int tagging_encode(lua_State *L)
@@ -241,6 +241,7 @@ static int tagging_encode(lua_State *L)
             return 3;
         }
         if (add_rows(L, g, tokens, x->at, first, n, full, &e)) return ft_lua_raise(L, &e);
+        ft_lua_opt_call(L, 4, "tick", first + n);
     }
     int32_t *before = push_vector(L, total + 1);
     for (lua_Integer i = 0; i < total; i++) {

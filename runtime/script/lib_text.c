@@ -190,7 +190,8 @@ static ft_long read_long(lua_State *L, int arg)
 }
 
 /* tok:encode_all(texts, pairs or nil, opts) -> tokens, { full lengths }, { examples of each text }; or nil, message.
- * opts.long: of texts longer than opts.max_length the "head", "head+tail", or "windows", which share opts.stride tokens */
+ * opts.long: of texts longer than opts.max_length the "head", "head+tail", or "windows", which share opts.stride tokens;
+ * opts.tick(n): called now and then with how many texts are done */
 static int tokenizer_encode_all(lua_State *L)
 {
     ft_err e;
@@ -228,6 +229,7 @@ static int tokenizer_encode_all(lua_State *L)
             ft_context(&e, "texts from %lld on", (long long)first + 1);
             return ft_lua_nil(L, &e);
         }
+        ft_lua_opt_call(L, 4, "tick", first + n);
     }
     lua_pushvalue(L, full);
     lua_pushvalue(L, full + 1);

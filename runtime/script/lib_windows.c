@@ -33,7 +33,7 @@ static lua_Integer first_bad(const ft_tokenizer *t, const ft_text *texts, const 
     return 0;
 }
 
-/* windows.encode(tokeniser, texts, pairs or nil, { max_length, stride }) -> tokens, windows, { tokens of each row uncut }.
+/* windows.encode(tokeniser, texts, pairs or nil, { max_length, stride, tick }) -> tokens, windows, { tokens of each row uncut }.
  * Windows of max_length tokens slide over the text, or over the second one of a pair, and share `stride` tokens of it with
  * the next, half a window of it where a long first text leaves no more. Or nil, message, number of the text that is not UTF-8 or leaves no room. */
 static int windows_encode(lua_State *L)
@@ -80,6 +80,7 @@ static int windows_encode(lua_State *L)
             lua_rawseti(L, full, first + i + 1);
         }
         if (s) return ft_lua_raise(L, &e);
+        ft_lua_opt_call(L, 4, "tick", first + n);
     }
     return 3;
 }

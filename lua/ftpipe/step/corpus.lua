@@ -24,6 +24,7 @@ step.params = {
 function step.files(params) return unlabelled.files(params.from) end
 
 local CHUNK = 2048     -- texts handed over at a time
+local OFTEN = 256      -- pieces of text after which progress is told
 
 -- A packer with a buffer of texts.
 local function stream(path, tokenizer, params)
@@ -46,6 +47,18 @@ local function stream(path, tokenizer, params)
    return self
 end
 
+-- A function that is told of each piece's bytes.
+local function ticker(ctx, files)
+   if not ctx.progress then return function() end end
+   local bytes, pieces, all = 0, 0, 0
+   for _, path in ipairs(files) do all = all + (select(2, fs.stat(path)) or 0) end
+   ctx.progress:stage(ctx.step .. ": tokens of the texts", math.max(1, all >> 10), "kB", 0)
+   return function(n)
+      bytes, pieces = bytes + n, pieces + 1
+      if pieces % OFTEN == 0 then ctx.progress:update { step = math.min(bytes, all) >> 10 } end
+   end
+end
+
 -- Whether document number n is held out.
 local function held_out(ctx, share, n) return sys.random(ctx.seed, "corpus.valid", n, 1 << 24) < share * (1 << 24) end
 
@@ -55,9 +68,10 @@ local function pack(ctx, params, tokenizer, dir)
    local files = unlabelled.files(params.from)
    local n, open = 1, false
    local to = held_out(ctx, params.valid, n) and streams.valid or streams.train
-   if ctx.progress then ctx.progress:stage(ctx.step .. ": packing", #files) end
-   for i, path in ipairs(files) do
+   local tick = ticker(ctx, files)
+   for _, path in ipairs(files) do
       unlabelled.each(path, params, function(piece)
+         if piece then tick(#piece + 1) end
          if piece or open then to.put(piece) end
          if not piece and open then
             n = n + 1
@@ -66,7 +80,6 @@ local function pack(ctx, params, tokenizer, dir)
          open = piece and true
       end)
       if sys.interrupted() > 0 then failure.raise("interrupted", "stopped while packing the corpus") end
-      if ctx.progress then ctx.progress:update { step = i } end
    end
    return { train = streams.train.finish(), valid = streams.valid.finish() }
 end

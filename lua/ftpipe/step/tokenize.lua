@@ -20,6 +20,14 @@ step.params = {
       help = "tokens that windows of a row share; auto: a third of a window for questions, a quarter for entities, none else" },
 }
 
+local MANY = 20000      -- rows, from which on it takes a while
+
+local function n_rows(splits)
+   local n = 0
+   for _, from in pairs(splits) do n = n + #(from.texts or from.questions) end
+   return n
+end
+
 local function repeats(split)
    local seen, n = {}, 0
    for _, text in ipairs(split.keys) do
@@ -82,7 +90,13 @@ function step.run(ctx, inputs, params)
    if params.long ~= "head" and task.stride then
       failure.raise("usage", ("long = %s: %s are always read in windows"):format(params.long, (task.name:gsub("_", " "))))
    end
-   local out = task.encode(splits, with, { max_length = max_length, stride = params.stride, long = params.long })
+   local function watch(name, n)
+      if not ctx.progress then return nil end
+      ctx.progress:stage(("%s: %s"):format(ctx.step, name), n, "rows", 0)
+      return function(done) ctx.progress:update { step = done } end
+   end
+   local out = task.encode(splits, with, { max_length = max_length, stride = params.stride, long = params.long,
+      watch = n_rows(splits) >= MANY and watch or nil })
    out.task, out.tokenizer, out.max_length, out.rows = task.name, with.tokenizer, max_length, inputs.rows
    out.stride = out.stride or tonumber(params.stride)
    out.long, out.facts, out.leaked = params.long, facts_of(out, max_length, not task.stride and params.long or nil)

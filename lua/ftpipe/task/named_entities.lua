@@ -99,7 +99,8 @@ local function label(split, labels)
 end
 
 local function encode(name, rows, with, params, labels)
-   local split = tagger.windows(with.tokenizer, rows, params.max_length, tagger.stride(params.max_length, params.stride))
+   local split = tagger.windows(with.tokenizer, rows, params.max_length, tagger.stride(params.max_length, params.stride),
+      params.watch and params.watch(name, #rows.texts))
    split.name, split.file, split.gold, split.keys = name, rows.file, gold_of(rows), rows.texts
    split.weights = tagging.words_of(split.tokens, split.places)
    return label(split, labels)

@@ -71,9 +71,10 @@ end
 ---@param rows { questions: string[], contexts: string[], ids: string[], lines: integer[], file: string }
 ---@param max_length integer
 ---@param stride integer
-function task.windows(tokenizer, rows, max_length, stride)
+---@param tick nil|fun(n: integer) hears how many rows are done
+function task.windows(tokenizer, rows, max_length, stride, tick)
    local tokens, cut, full = windows.encode(tokenizer, rows.questions, rows.contexts,
-      { max_length = max_length, stride = stride })
+      { max_length = max_length, stride = stride, tick = tick })
    if not tokens then
       failure.raise("data", ("%s: %s"):format(where(rows, full), cut), "a larger max_length may help")
    end
@@ -121,7 +122,8 @@ end
 
 local function encode(name, rows, with, params)
    local gold, keys = gold_of(rows)
-   local split = task.windows(with.tokenizer, rows, params.max_length, task.stride(params.max_length, params.stride))
+   local split = task.windows(with.tokenizer, rows, params.max_length, task.stride(params.max_length, params.stride),
+      params.watch and params.watch(name, #rows.questions))
    split.name, split.file, split.gold, split.keys, split.n = name, rows.file, gold, keys, split.windows:count()
    split.targets, split.lost = gold_tokens(split)
    return split
