@@ -2,8 +2,8 @@
 --
 -- What there is to compute is told by a run of shapes alone (graph.begin "shape"), on as many tokens as the data have, or, as
 -- long as they are not tokenised, as their files' size suggests. What memory a training will take ftpipe.forecast says: exactly
--- where the data are at hand, else of the longest rows that there may be. How long that takes is told by what this machine did before
--- (cache/speeds.lua), or else by a short measurement of matrix products.
+-- where the data are at hand, else of the longest rows that there may be. How long that takes is told by what this machine did
+-- before (cache/speeds.lua), or else by a short measurement of matrix products.
 
 local graph = require "ftpipe.core.graph"
 local fs = require "ftpipe.core.fs"

@@ -82,8 +82,8 @@ function plan.evaluate(command, opts, positional)
    return evaluated
 end
 
---- Where each step of a plan stands, as JSON: { steps = { { id, kind, where, state ("hit", "run", "on demand"), why, seconds, memory,
--- disk } }, seconds, memory, disk, guessed }; what cannot be told yet is not there.
+--- Where each step of a plan stands, as JSON: { steps = { { id, kind, where, state ("hit", "run", "on demand"), why, seconds,
+-- memory, disk } }, seconds, memory, disk, guessed }; what cannot be told yet is not there.
 function plan.states(evaluated, opts)
    local json, outlook = require "ftpipe.core.json", require "ftpipe.outlook"
    local rows, _, _, schedule = require("ftpipe.explain").status(evaluated, { out = opts.out,

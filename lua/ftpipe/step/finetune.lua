@@ -99,7 +99,9 @@ local function cache(ctx, model, split)
    end
    ctx:say(("features of the frozen encoder are kept: %s, %.1f MiB"):format(split.name, size / 2 ^ 20))
    local function compute()
-      if ctx.progress then ctx.progress:stage(ctx.step .. ": features of " .. split.name, select(2, split.tokens:count()), "tokens", 0) end
+      if ctx.progress then
+         ctx.progress:stage(ctx.step .. ": features of " .. split.name, select(2, split.tokens:count()), "tokens", 0)
+      end
       return features.compute(model, split.tokens, done, function(n)
          if ctx.progress then ctx.progress:update { step = n } end
       end)
