@@ -150,6 +150,8 @@ local function load_head(self, source, used)
    for _, name in ipairs(source.checkpoint:names()) do
       if self.head_unit.repeats(self.c, name) then used[name] = true end
    end
+   local norm = self.by_name["head.norm.weight"]
+   if norm and not norm:loaded() then self.head_unit.begin(self.head, self.by_name["encoder.embed.word.weight"]:tensor()) end
 end
 
 local function dropped(source, used)

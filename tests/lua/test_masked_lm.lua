@@ -13,6 +13,7 @@ local text = require "ftpipe.core.text"
 local masked_lm = require "ftpipe.masked_lm"
 local model = require "ftpipe.model"
 local nn = require "ftpipe.nn"
+local source = require "ftpipe.source"
 local unlabelled = require "ftpipe.unlabelled"
 
 local DIR = "tests/fixtures/bert/masked_lm"
@@ -137,6 +138,18 @@ check.test("a_model_is_the_source_of_the_next_and_keeps_an_unread_pooler", funct
    check.equal(tuned.by_name["encoder.embed.norm.bias"]:tensor():get(1), 0.25)
    local pooler = assert(start.checkpoint:tensor "bert.pooler.dense.weight"):table()
    check.is_true(far(tuned.by_name["encoder.pool.dense.weight"]:tensor():table(), pooler) == 0, "pooler")
+end)
+
+check.test("a_new_head_on_long_word_vectors_begins_no_worse_than_guessing", function()
+   local m = model.replace_head(model.open(source.path "builtin:mini"), { head = "masked_lm" }, 1)
+   local ids, rows = {}, text.tokens()
+   for i = 1, 64 do ids[i] = 999 + 37 * i end
+   rows:add(ids)
+   graph.begin "eval"
+   local losses, sum = nn.cross_entropy(m:forward(rows:batch { 1 }), tensor.from(ids, nil, "i32")):tensor():table(), 0
+   for _, x in ipairs(losses) do sum = sum + x end
+   check.is_true(sum / #losses < math.log(m.dims.vocab) + 1, "loss " .. sum / #losses)
+   graph.begin "eval"
 end)
 
 -- ==== Masks ====

@@ -21,6 +21,15 @@ function head.forward(self, h, _, c, encoder)
    return self.out(self.norm(x), encoder.embed.word.weight)
 end
 
+--- A new head on words that have learnt already: its LayerNorm gives channels of unit size, so that a table of long vectors
+-- (those of builtin:mini) would begin with scores of hundreds, and the loss far above that of guessing. The gain begins where scores
+-- have a variance of 1; that of short vectors, as new ones are, stays 1.
+---@param table_of_words tensor (vocabulary, E)
+function head.begin(self, table_of_words)
+   local square = nn.mean(nn.mul(table_of_words, table_of_words)):tensor():get(1) * table_of_words:shape()[2]
+   if square > 1 then self.norm.weight:tensor():fill(1 / math.sqrt(square)) end
+end
+
 local bert = { dense = "cls.predictions.transform.dense", norm = "cls.predictions.transform.LayerNorm",
    bias = "cls.predictions.bias", also = "cls.predictions.decoder.bias", tied = "cls.predictions.decoder.weight" }
 

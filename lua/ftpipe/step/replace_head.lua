@@ -4,7 +4,7 @@ local failure = require "ftpipe.failure"
 local model = require "ftpipe.model"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "replace_head", version = 1, exact = true, stored = false,
+local step = { kind = "replace_head", version = 2, exact = true, stored = false,
    inputs = { on = "required", labels = "optional" } }
 
 step.params = {
