@@ -44,7 +44,9 @@ end
 
 function formats.doccano(text, spans, id)
    local out = json.array {}
-   for i, s in ipairs(spans) do out[i] = s[4] and { start_offset = s[1], end_offset = s[2], label = s[3], text = s[4] } or s end
+   for i, s in ipairs(spans) do
+      out[i] = s[4] and { start_offset = s[1], end_offset = s[2], label = s[3], text = s[4] } or s
+   end
    return { id = id, text = text, label = out }
 end
 
@@ -58,7 +60,8 @@ function formats.labelstudio(text, spans, id)      -- which tells no text here, 
    local wide, result = text:find "😀" ~= nil, json.array {}
    for i, s in ipairs(spans) do
       local more = wide and s[1] > 4 and 1 or 0
-      result[i] = { type = "labels", value = { start = s[1] + more, ["end"] = s[2] + more, labels = json.array { s[3] }, text = s[4] } }
+      result[i] = { type = "labels", value = { start = s[1] + more, ["end"] = s[2] + more, labels = json.array { s[3] },
+         text = s[4] } }
    end
    return { id = id, data = { text = text }, annotations = json.array { { result = result } } }
 end
@@ -126,7 +129,8 @@ for i, row in ipairs(good) do
       phrases[#phrases + 1] = ("conll.txt:%d: 3 columns, where the lines before have 2"):format(line + 1)
       sentence { "Ana\tB-PER\tO" }
    elseif i == 29 then
-      phrases[#phrases + 1] = ("conll.txt:%d: the tag 'PER' has no prefix, those before (such as 'B-PER') have one"):format(line + 1)
+      phrases[#phrases + 1] = ("conll.txt:%d: the tag 'PER' has no prefix, those before (such as 'B-PER') have one"):format(
+         line + 1)
       sentence { "Ana\tPER", "moved\tO" }
    elseif i == 39 then
       phrases[#phrases + 1] = ("conll.txt:%d: not UTF-8: byte 0xFF"):format(line + 2)
@@ -148,19 +152,22 @@ end
 table.insert(lists, 20, '{"id":"bad1","tokens":["Ana","moved"],"tags":["B-PER"]}')
 table.insert(lists, 30, '{"id":"bad2","tokens":["Ana","moved"],"tags":["B-PER","PER"]}')
 table.insert(lists, 40, '{"id":"bad3","tokens":["Ana","moved"]}')
-put("tokens", lists, { "tokens.jsonl:20 (id bad1): 2 tokens but 1 tags", "tokens.jsonl:30 (id bad2): the tag 'B-PER' has a prefix, 'PER' has none",
+put("tokens", lists, { "tokens.jsonl:20 (id bad1): 2 tokens but 1 tags",
+   "tokens.jsonl:30 (id bad2): the tag 'B-PER' has a prefix, 'PER' has none",
    "tokens.jsonl:40 (id bad3): there is no list of tags" }, ".jsonl", #good)
 
 -- ==== Questions ====
 
 local questions, articles, q_phrases, s_phrases, n = {}, json.array {}, {}, {}, 0
 local function asked(id, context, answer, start)
-   return { id = id, question = "Where is it?", context = context, answers = json.array { { text = answer, answer_start = start } } }
+   return { id = id, question = "Where is it?", context = context,
+      answers = json.array { { text = answer, answer_start = start } } }
 end
 local function add(row, phrase, squad_phrase)
    questions[#questions + 1] = json.encode(row)
    local qas = { id = row.id, question = row.question, answers = row.answers }
-   articles[#articles + 1] = { title = "", paragraphs = json.array { { context = row.context, qas = json.array { row.question and qas } } } }
+   articles[#articles + 1] = { title = "", paragraphs = json.array {
+      { context = row.context, qas = json.array { row.question and qas } } } }
    if not phrase then n = n + 1 return end
    q_phrases[#q_phrases + 1] = ("questions.jsonl:%d: question '%s': %s"):format(#questions, row.id, phrase)
    s_phrases[#s_phrases + 1] = ("squad.json: data[%d].paragraphs[1]%s: %s"):format(#articles,
@@ -170,7 +177,8 @@ for i, row in ipairs(good) do
    local s = row.spans[2]
    add(asked("good" .. i, row.text .. " " .. i, row.text:sub(utf8.offset(row.text, s[1] + 1)), s[1]))
    if i == 10 then
-      add(asked("bad1", TEXT, "Porto", 3), 'the answer "Porto" is not at answer_start 3, where the context has "\u{308} mov"; it occurs at 14')
+      add(asked("bad1", TEXT, "Porto", 3),
+         'the answer "Porto" is not at answer_start 3, where the context has "\u{308} mov"; it occurs at 14')
    elseif i == 20 then
       add(asked("bad2", TEXT, "Zoe", 0), 'the answer "Zoe" cuts a character in two')
    elseif i == 30 then

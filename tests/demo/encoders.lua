@@ -1,5 +1,5 @@
--- tests/demo/encoders.lua - writes tiny random encoders other than BERT, as they are published: with tokenisers of their families and
--- another task's head. ftpipe lua tests/demo/encoders.lua DIR
+-- tests/demo/encoders.lua - writes tiny random encoders other than BERT, as they are published: with tokenisers of their
+-- families and another task's head. ftpipe lua tests/demo/encoders.lua DIR
 --
 -- DIR/roberta: byte-level BPE from vocab.json and merges.txt; DIR/xlm_roberta: Unigram; both with a masked-LM head.
 -- DIR/distilbert: WordPiece from tokenizer.json, a question-answering head; DIR/electra: WordPiece from vocab.txt, a
@@ -42,6 +42,6 @@ end
 write("roberta", "bytes", config("roberta", as_roberta), "masked_lm")
 write("xlm_roberta", "unigram.json", config("xlm-roberta", as_roberta), "masked_lm")
 write("electra", "lower", config("electra", { embedding_size = 16 }), "masked_lm")
-write("distilbert", "json", { model_type = "distilbert", dim = 32, n_layers = 2, n_heads = 4, hidden_dim = 64, initializer_range = 0.1,
-   max_position_embeddings = POSITIONS }, "question_answering")
+write("distilbert", "json", { model_type = "distilbert", dim = 32, n_layers = 2, n_heads = 4, hidden_dim = 64,
+   initializer_range = 0.1, max_position_embeddings = POSITIONS }, "question_answering")
 return 0

@@ -14,11 +14,21 @@ program=${FTPIPE:-build/ftpipe}
 work=${WORK:-$(mktemp -d)}
 here=tests/record
 [ -d "$work/encoders" ] || "$python" $here/make_encoders.py "$tokenizers" "$work/encoders"
+# Contexts that fit one window.
+"$python" - pipelines/builtin/questions/test.json > "$work/questions.jsonl" << 'END'
+import json
+import sys
+for article in json.load(open(sys.argv[1], encoding="utf-8"))["data"]:
+    for paragraph in article["paragraphs"]:
+        for qa in paragraph["qas"]:
+            context = " ".join(paragraph["context"].split(" ")[:30])
+            print(json.dumps({"id": qa["id"], "question": qa["question"], "context": context}, ensure_ascii=False))
+END
 
 # begin NAME PIPELINE ENCODER: a run with a store of its own
 begin() {
     FTPIPE_CACHE="$work/$1.cache" exec "$program" run "pipelines/$2.lua" --quiet --checkpoint 0 --out "$work/$1" \
-        --set model="$work/encoders/$3" --set head_epochs=1 --set epochs=2 --set head_lr=1e-2 --set lr=1e-3
+        --set model="$work/encoders/$3" --set head_epochs=1 --set epochs=5 --set head_lr=1e-2 --set lr=3e-3
 }
 # killed_after NAME PIPELINE ENCODER UPDATES: begun, and ended by a signal nobody can answer after so many lines of the log
 killed_after() {
@@ -45,7 +55,7 @@ for encoder; do
         sentiment) "$python" $here/check_export.py --dir "$model" --input "$work/$run/predictions.csv" ;;
         ner) "$program" predict "$model" --quiet --input pipelines/builtin/entities/test.txt --format conll --json > "$said"
             "$python" $here/check_heads.py --dir "$model" --input "$said" ;;
-        qa) "$program" predict "$model" --quiet --input pipelines/builtin/questions/test.json --json > "$said"
+        qa) "$program" predict "$model" --quiet --input "$work/questions.jsonl" --json > "$said"
             "$python" $here/check_heads.py --dir "$model" --input "$said" ;;
         esac
     done

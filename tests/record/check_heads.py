@@ -91,6 +91,8 @@ def entities(model, tokenizer, rows):
                 found[-1][1] = at + len(word)
             at += len(word) + 1
         wrong += found != [[e["start"], e["end"], e["label"]] for e in row["entities"]]
+    if not any(row["entities"] for row in rows):
+        sys.exit("no row has an entity: this shows nothing")
     return 0.0, wrong
 
 
