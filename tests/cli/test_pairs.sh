@@ -87,6 +87,15 @@ check "smoothed labels" three --set label_smoothing=0.4 --out "$work/smooth"
 check "are learnt as well" "$FTPIPE" lua tests/real/at_least.lua "$work/smooth/metrics.json" accuracy 0.9
 check "and said with less certainty" "$FTPIPE" lua tests/cli/less_certain.lua "$work/smooth/predictions.csv" "$work/three/predictions.csv"
 
+check "the head is kept" three --set model="$work/three/model" --set head=keep --set epochs=1 --out "$work/kept"
+check "and scored before as the former run ended" "$FTPIPE" lua tests/cli/same_before.lua "$work/kept/metrics.json" "$work/three/metrics.json"
+check "so are numbers" number --set data="$work/pairs.csv" --set model="$work/number/model" --set head=keep --set epochs=1 --out "$work/kept_number"
+check "which are scored before too" "$FTPIPE" lua tests/cli/same_before.lua "$work/kept_number/metrics.json" "$work/number/metrics.json"
+refused "labels of another model" "tells apart neg, none, pos" "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/three/model" \
+    --set data="$work/reviews.csv" --set head=keep --out "$work/none"
+refused "a model of another task" "is tuned for regression, not for classification" "$FTPIPE" run pipelines/sentiment.lua --quiet \
+    --set model="$work/number/model" --set data="$work/three.csv" --set head=keep --out "$work/none"
+
 # ---- weights ----
 
 label() {
