@@ -247,11 +247,11 @@ end)
 -- Five updates of two micro-batches that look up a few rows of a table each; in the third the table is a linear map as well.
 -- dense: the gradient is handed out after each micro-batch, after which all of it counts as written.
 local function looked_up(kind, dense)
-   local set, tree = param.set(), { table = nn.embedding(3000, 50), out = nn.linear(50, 4) }
-   nn.bind(tree, set, "m", 3)
-   local weight, norms = tree.table.weight, {}
+   local set, parts = param.set(), { table = nn.embedding(3000, 50), out = nn.linear(50, 4) }
+   nn.bind(parts, set, "m", 3)
+   local weight, norms = parts.table.weight, {}
    local holder = param.optim(kind)
-   holder:add({ weight, tree.out.weight, tree.out.bias }, 0.05, 0.01)
+   holder:add({ weight, parts.out.weight, parts.out.bias }, 0.05, 0.01)
    for update = 1, 5 do
       for part = 1, 2 do
          local ids, labels = {}, {}
@@ -259,8 +259,8 @@ local function looked_up(kind, dense)
             ids[k], labels[k] = sys.random(7, "ids", 100 * update + 20 * part + k, 3000), k % 4
          end
          graph.begin("train", 1, update)
-         local x = tree.table(tensor.from(ids, nil, "i32"))
-         local losses = nn.cross_entropy(tree.out(x), tensor.from(labels, nil, "i32"))
+         local x = parts.table(tensor.from(ids, nil, "i32"))
+         local losses = nn.cross_entropy(parts.out(x), tensor.from(labels, nil, "i32"))
          if update == 3 then losses = losses + 0.1 * nn.cross_entropy(nn.affine(x, weight), tensor.from(ids, nil, "i32")) end
          graph.backward(nn.sum(losses), 1 / 24)
          if dense then weight:grad() end
