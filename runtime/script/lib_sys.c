@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/interrupt.h"
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "core/rng.h"
@@ -312,32 +313,17 @@ static int sys_shuffle(lua_State *L)
 }
 
 /* sys.interrupted() -> how often Ctrl-C (SIGINT) or SIGTERM came */
-static volatile sig_atomic_t interrupts;
-
-static void on_interrupt(int signal_number)
-{
-    static const char text[] = "\nstopping; what is done so far is saved first (once more: stop at once)\n";
-    if (++interrupts >= 2) _exit(128 + signal_number);
-    const int before = errno;
-    if (write(2, text, sizeof text - 1) < 0) errno = EIO;
-    errno = before;
-}
-
 static int sys_interrupted(lua_State *L)
 {
-    lua_pushinteger(L, interrupts);
+    lua_pushinteger(L, ft_interrupt_count());
     return 1;
 }
 
 /* sys.catch_interrupts(): the first signal only counts, the second ends the process */
 static int sys_catch_interrupts(lua_State *L)
 {
-    struct sigaction a;
     (void)L;
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_interrupt;
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
+    ft_interrupt_catch();
     return 0;
 }
 
@@ -364,16 +350,14 @@ static void on_crash(int signal_number)
 
 static void speak_of_crashes(const char *text)
 {
-    static char stack[1 << 14];
     static const int signals[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT };
-    const stack_t own = { .ss_sp = stack, .ss_size = sizeof stack };
     struct sigaction a;
 
     snprintf(crash_text, sizeof crash_text, "%s", text);
     memset(&a, 0, sizeof a);
     a.sa_handler = *crash_text ? on_crash : SIG_DFL;
     a.sa_flags = (int)(SA_RESETHAND | SA_NODEFER | SA_ONSTACK);
-    sigaltstack(&own, NULL);
+    ft_signal_stack();
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &a, NULL);
 }
 #endif
