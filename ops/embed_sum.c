@@ -6,7 +6,7 @@
  *   attr   i[n] first_n: the row of table n that id 0 means
  *   out    y (T,H)
  *
- * Backward adds rows of dy to rows of the tables. Tasks are stripes of channels, each of which walks over all
+ * Backward adds rows of dy to rows of the tables, and neither clears nor reads again what no row was ever added to. Tasks are stripes of channels, each of which walks over all
  * tokens in order: no two threads meet, and bits do not depend on their number.
  */
 #include <string.h>
@@ -88,10 +88,32 @@ static void forward(const ft_op_call *c)
     }
 }
 
-static void clear(float *x, int64_t n)
+/* Numbers whose blocks were never touched are zero already. */
+static void clear_touched(float *x, int64_t n, const uint8_t *touched)
+{
+    for (int64_t i = 0; i < n; i += FT_TOUCH)
+        if (touched[i / FT_TOUCH]) memset(x + i, 0, sizeof(float) * (size_t)ft_least(FT_TOUCH, n - i));
+}
+
+static void clear(float *x, int64_t n, const uint8_t *touched)
 {
 #pragma omp parallel for schedule(static) if (n > ZEROS)
-    for (int64_t i = 0; i < n; i += ZEROS) memset(x + i, 0, sizeof(float) * (size_t)ft_least(ZEROS, n - i));
+    for (int64_t i = 0; i < n; i += ZEROS) {
+        const int64_t k = ft_least(ZEROS, n - i);
+        if (touched)
+            clear_touched(x + i, k, touched + i / FT_TOUCH);
+        else
+            memset(x + i, 0, sizeof(float) * (size_t)k);
+    }
+}
+
+/* Mark the blocks of the rows that get something. */
+static void touch(uint8_t *touched, const int32_t *id, int64_t T, int64_t H, int64_t first)
+{
+    for (int64_t t = 0; t < T; t++) {
+        const int64_t at = (first + (id ? id[t] : 0)) * H;
+        for (int64_t b = at / FT_TOUCH; b <= (at + H - 1) / FT_TOUCH; b++) touched[b] = 1;
+    }
 }
 
 static void scatter(const float *dy, const int32_t *id, int64_t T, int64_t H, float *to)
@@ -109,9 +131,11 @@ static void backward(const ft_op_call *c)
 
     for (int i = 1; i < c->n_in; i += 2) {
         if (!c->d_in[i]) continue;
-        if (!c->add[i]) clear(c->d_in[i]->data, ft_shape_count(&c->d_in[i]->shape));
-        scatter(c->d_out->data, c->in[i - 1] ? c->in[i - 1]->data : NULL, T, H,
-                (float *)c->d_in[i]->data + c->attr.i[i / 2] * H);
+        const int32_t *id = c->in[i - 1] ? c->in[i - 1]->data : NULL;
+        uint8_t *touched = c->d_in[i]->touched;
+        if (!c->add[i]) clear(c->d_in[i]->data, ft_shape_count(&c->d_in[i]->shape), touched);
+        if (touched) touch(touched, id, T, H, c->attr.i[i / 2]);
+        scatter(c->d_out->data, id, T, H, (float *)c->d_in[i]->data + c->attr.i[i / 2] * H);
     }
 }
 
@@ -121,6 +145,7 @@ const ft_op FT_OP(embed_sum) = {
     .max_in = 6,
     .keeps_in = 1u | 4u | 16u,
     .no_grad = 1u | 4u | 16u,
+    .touches = 2u | 8u | 32u,
     .infer = infer,
     .forward = forward,
     .backward = backward,

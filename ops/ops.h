@@ -14,6 +14,6 @@ void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, flo
 extern const ft_bf16_layouts FT_KERNEL(ft_bf16_layouts);
 
 /* Sum of squares; see ft_op_table. */
-double FT_KERNEL(ft_square_sum)(const float *x, int64_t n);
+double FT_KERNEL(ft_square_sum)(const float *x, int64_t n, const uint8_t *touched);
 
 #endif

@@ -53,12 +53,13 @@ static void decay_only(float *w, int64_t n, float keep)
 }
 
 /* A chunk of which some blocks may sleep: neighbours that do the same go together. */
-static void update_awake(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake)
+static void update_awake(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
+                         const uint8_t *touched)
 {
     const float keep = 1.0f - hyper[0] * hyper[4];
 
     for (int64_t b = 0; b * FT_OPTIM_BLOCK < n; b++)
-        if (!awake[b])
+        if (!awake[b] && (!touched || touched[b]))
             awake[b] = (uint8_t)any(g + b * FT_OPTIM_BLOCK, ft_least(FT_OPTIM_BLOCK, n - b * FT_OPTIM_BLOCK));
     for (int64_t i = 0, end; i < n; i = end) {
         const uint8_t now = awake[i / FT_OPTIM_BLOCK];
@@ -71,7 +72,8 @@ static void update_awake(float *w, const float *g, float *m, float *v, int64_t n
     }
 }
 
-static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake)
+static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
+                   const uint8_t *touched)
 {
     const int sleeps = awake && hyper[3] > 0.0f; /* without eps, 0 / 0 is not 0 */
 
@@ -79,7 +81,8 @@ static void update(float *w, const float *g, float *m, float *v, int64_t n, cons
     for (int64_t i = 0; i < n; i += CHUNK) {
         const int64_t k = ft_least(CHUNK, n - i);
         if (sleeps)
-            update_awake(w + i, g + i, m + i, v + i, k, hyper, awake + i / FT_OPTIM_BLOCK);
+            update_awake(w + i, g + i, m + i, v + i, k, hyper, awake + i / FT_OPTIM_BLOCK,
+                         touched ? touched + i / FT_TOUCH : NULL);
         else
             update_chunk(w + i, g + i, m + i, v + i, k, hyper);
     }

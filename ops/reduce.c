@@ -21,12 +21,22 @@ void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, flo
     }
 }
 
-static double chunk_squares(const float *x, int64_t n)
+/* Whether one of the n numbers whose marks these are may be other than zero. */
+static int is_touched(const uint8_t *touched, int64_t n)
+{
+    int any = 0;
+
+    for (int64_t b = 0; b * FT_TOUCH < n; b++) any |= touched[b];
+    return any;
+}
+
+static double chunk_squares(const float *x, int64_t n, const uint8_t *touched)
 {
     double total = 0;
 
     for (int64_t i = 0; i < n; i += 1024) {
         const int64_t m = n - i < 1024 ? n - i : 1024;
+        if (touched && !is_touched(touched + i / FT_TOUCH, m)) continue;
         float lane[16] = { 0 };
         int64_t j = 0;
         for (; j + 16 <= m; j += 16) {
@@ -40,7 +50,7 @@ static double chunk_squares(const float *x, int64_t n)
 }
 
 /* Partial sums go through a small fixed array, filled in parallel and added in order. */
-double FT_KERNEL(ft_square_sum)(const float *x, int64_t n)
+double FT_KERNEL(ft_square_sum)(const float *x, int64_t n, const uint8_t *touched)
 {
     enum { BATCH = 256 };
     double total = 0;
@@ -52,7 +62,8 @@ double FT_KERNEL(ft_square_sum)(const float *x, int64_t n)
 #pragma omp parallel for schedule(static) if (chunks > 1)
         for (int64_t k = 0; k < chunks; k++) {
             const int64_t from = first + k * CHUNK;
-            part[k] = chunk_squares(x + from, n - from < CHUNK ? n - from : CHUNK);
+            part[k] = chunk_squares(x + from, n - from < CHUNK ? n - from : CHUNK,
+                                    touched ? touched + from / FT_TOUCH : NULL);
         }
         for (int64_t k = 0; k < chunks; k++) total += part[k];
     }

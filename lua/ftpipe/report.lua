@@ -24,6 +24,7 @@ local COLOURS = { good = "\27[32m", warning = "\27[33m", heading = "\27[1m" }
 ---@field loaded string[]?  names of the parameters that came from the checkpoint
 ---@field new string[]?     newly initialised ones
 ---@field frozen string[]?  ones that were not trained
+---@field dropped string[]? tensors of the checkpoint, under its names, that the model has no place for: another task's head
 
 -- ---------------------------------------------------------------- text in cells
 
@@ -424,7 +425,7 @@ end
 local function weights_section(page, weights, opts)
    if not weights then return end
    local rows = {}
-   for _, kind in ipairs { "loaded", "new", "frozen" } do
+   for _, kind in ipairs { "loaded", "new", "frozen", "dropped" } do
       local names = weights[kind]
       if names then
          rows[#rows + 1] = { kind, count(#names) }

@@ -70,12 +70,16 @@ local function step_context(run, step, log)
       return mine
    end
 
-   --- Say once which weights are loaded, new and frozen.
+   --- Say once which weights are loaded, new and frozen, and what of the checkpoint is left out.
    function ctx:card(model)
       local card = model:card()
-      ctx:say(("%s: %d of %d parameters are trained; %d tensors loaded, %d new%s, %d frozen"):format(self.step,
-         card.trainable, card.parameters, #card.loaded, #card.new,
-         #card.new > 0 and (" (%s)"):format(table.concat(card.new, ", ")) or "", #card.frozen))
+      local function listed(kind)
+         local names = table.concat(card[kind], ", ")
+         return ("%d %s%s"):format(#card[kind], kind, names ~= "" and (" (%s)"):format(names) or "")
+      end
+      ctx:say(("%s: %d of %d parameters are trained; %d tensors loaded, %s, %d frozen%s"):format(self.step,
+         card.trainable, card.parameters, #card.loaded, listed "new", #card.frozen,
+         #card.dropped > 0 and "; of the checkpoint " .. listed "dropped" or ""))
       run.cards[step.id] = card
    end
 

@@ -7,6 +7,7 @@
  * in eighths. One of up to twice the size serves where none of the class is kept, so that
  * batches of ever new sizes do not each keep blocks of their own; what a block truly
  * holds, malloc knows. Where the arena has no room, large blocks are treated like small ones.
+ * AddressSanitizer is told what of a block was asked for, and that kept ones are nobody's.
  */
 #include "core/mem.h"
 
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "core/arena.h"
+#include "core/poison.h"
 
 #define HEADER 16
 #define ALIGN 64
@@ -177,6 +179,7 @@ static void *take_kept(size_t k)
     for (size_t i = k; !p && i <= k + LARGER && i < CLASSES; i++) {
         p = chain[i];
         if (!p) continue;
+        ASAN_UNPOISON_MEMORY_REGION(p, malloc_usable_size(p));
         memcpy(&chain[i], p, sizeof(void *));
         atomic_fetch_sub(&kept, bytes_of(i));
     }
@@ -210,6 +213,15 @@ static void *from_arena(size_t bytes, int may_grow)
     return p;
 }
 
+/* What a block has beyond what was asked for is not to be touched. */
+static void guard_rest(void *p, size_t size)
+{
+    if (!FT_POISONS) return;
+    const size_t there = ft_arena_owns(p) ? ft_block_size(size) : malloc_usable_size(p);
+    ASAN_POISON_MEMORY_REGION((char *)p + size, there - size);
+    (void)there; /* where nothing is poisoned */
+}
+
 size_t ft_block_size(size_t size)
 {
     size_t bytes;
@@ -230,6 +242,7 @@ void *ft_block_alloc(size_t size)
     if (!p) p = large ? take_kept(k) : size >= FILLS ? from_arena(bytes, 0) : NULL;
     if (!p) p = from_system(bytes);
     if (!p) count_down(ft_block_size(size));
+    if (p) guard_rest(p, size);
     return p;
 }
 
@@ -241,6 +254,7 @@ void *ft_block_new(size_t size)
     (void)class_of(size, &bytes);
     void *p = from_system(bytes);
     if (!p) count_down(ft_block_size(size));
+    if (p) guard_rest(p, size);
     return p;
 }
 
@@ -255,6 +269,8 @@ void ft_block_free(void *p, size_t size)
         free(p); /* of ft_block_new: nobody would ask for it again */
     } else {
         const size_t k = class_within(p);
+        if (FT_POISONS) ASAN_POISON_MEMORY_REGION(p, malloc_usable_size(p));
+        ASAN_UNPOISON_MEMORY_REGION(p, sizeof(void *)); /* also for the search for leaks, which follows the chain */
         memcpy(p, &chain[k], sizeof(void *));
         chain[k] = p;
         atomic_fetch_add(&kept, bytes_of(k));

@@ -73,21 +73,24 @@ typedef struct ft_op {
     int keeps_out;     /* backward reads out */
     int cheap;         /* forward costs so little that backward may run it again for whoever reads out */
     unsigned no_grad;  /* bit i: in[i] never has a gradient (ids, labels) */
+    unsigned touches;  /* bit i: backward writes few lines of d_in[i], and marks those in its `touched` */
     /* c->in, n_in and attr are set (data may be NULL: shapes only). Fails with FT_ESHAPE or FT_EUSAGE. */
     ft_status (*infer)(const ft_op_call *c, ft_op_spec *s, ft_err *e);
     void (*forward)(const ft_op_call *c);
     void (*backward)(const ft_op_call *c); /* NULL: not differentiable */
 } ft_op;
 
-#define FT_OPTIM_BLOCK 128 /* weights that sleep together */
+#define FT_OPTIM_BLOCK FT_TOUCH /* weights that sleep together */
 
 /* An optimiser's kernel: updates n weights in one pass. Which hyper[] mean what is said in its file. awake has a byte for
  * each FT_OPTIM_BLOCK weights, 0 where both moments are zero: there the kernel may leave the moments alone as long as
- * the gradient is zero too, if the weights get the same bits; it sets what wakes up. NULL: all are awake. */
+ * the gradient is zero too, if the weights get the same bits; it sets what wakes up. NULL: all are awake. touched is that of
+ * the gradient (tensor.h). */
 typedef struct ft_optim_kernel {
     const char *name;
     int moments; /* 0, 1 or 2 arrays of state */
-    void (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake);
+    void (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
+                   const uint8_t *touched);
 } ft_optim_kernel;
 
 /* All ops for one instruction set; ends with NULL. */
@@ -95,8 +98,9 @@ typedef struct ft_op_table {
     const char *isa;
     const ft_op *const *ops;
     const ft_optim_kernel *const *optims;
-    /* sum of squares of n floats, by fixed chunks (same bits for any thread count); NaN and Inf propagate */
-    double (*square_sum)(const float *x, int64_t n);
+    /* sum of squares of n floats, by fixed chunks (same bits for any thread count); NaN and Inf propagate. With touched (may be
+     * NULL) what is not marked there is zero; 1,024 numbers without a mark are not read. */
+    double (*square_sum)(const float *x, int64_t n, const uint8_t *touched);
     const struct ft_bf16_layouts *bf16; /* ops/product/bf16.h */
 } ft_op_table;
 

@@ -10,9 +10,10 @@ typedef struct item {
     ft_param *param;
     ft_tensor *moment[2];
     double lr, decay;
-    int fresh;      /* no step yet (SGD's momentum starts from the first gradient) */
-    uint8_t *awake; /* of two moments: for each FT_OPTIM_BLOCK weights, whether one is not zero */
-    int shown;      /* the moments were handed out and may have been written since */
+    int fresh;        /* no step yet (SGD's momentum starts from the first gradient) */
+    uint8_t *awake;   /* of two moments: for each FT_OPTIM_BLOCK weights, whether one is not zero */
+    uint8_t *touched; /* of a table's gradient (tensor.h), whose lines are looked up: most are zero */
+    int shown;        /* the moments were handed out and may have been written since */
 } item;
 
 struct ft_optim {
@@ -41,11 +42,13 @@ ft_status ft_optim_new(ft_optim **out, const char *kind, const ft_optim_opts *op
 
 static void item_drop(item *it)
 {
+    if (it->param->grad) it->param->grad->touched = NULL; /* somebody may hold it still */
     ft_tensor_release(it->param->grad);
     it->param->grad = NULL;
     it->param->has_grad = 0;
     for (int k = 0; k < 2; k++) ft_tensor_release(it->moment[k]);
     ft_free(it->awake);
+    ft_free(it->touched);
 }
 
 void ft_optim_free(ft_optim *o)
@@ -74,6 +77,8 @@ static ft_status fill_group(ft_optim *o, ft_param *const *params, size_t n, ft_e
             s = ft_tensor_view(&it->moment[k], arena[1 + k], at, shape, e);
         const size_t blocks = (size_t)((ft_shape_count(shape) + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK);
         if (!s && o->kernel->moments == 2 && !(it->awake = ft_calloc(blocks + 1, 1))) s = ft_fail_mem(e, blocks);
+        if (!s && shape->rank == 2 && !(it->touched = ft_calloc(blocks + 1, 1))) s = ft_fail_mem(e, blocks);
+        if (!s) params[i]->grad->touched = it->touched;
         at += ft_shape_count(shape);
     }
     for (int k = 0; k < 3; k++) ft_tensor_release(arena[k]);
@@ -136,7 +141,7 @@ static void update_item(const ft_optim *o, item *it, double lr_scale, double gra
 
     if (it->awake && it->shown) look(it);
     o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
-                      o->kernel->moments == 2 ? adamw : sgd, it->awake);
+                      o->kernel->moments == 2 ? adamw : sgd, it->awake, it->touched);
     it->fresh = 0;
 }
 
@@ -147,7 +152,7 @@ static ft_status global_norm(const ft_optim *o, double *norm, ft_err *e)
     for (size_t i = 0; i < o->n; i++) {
         const ft_param *p = o->items[i].param;
         if (!p->has_grad) continue;
-        const double s = ft_op_active()->square_sum(p->grad->data, ft_shape_count(&p->grad->shape));
+        const double s = ft_op_active()->square_sum(p->grad->data, ft_shape_count(&p->grad->shape), p->grad->touched);
         if (!isfinite(s)) return ft_fail(e, FT_ENUM, "the gradient of '%s' is not finite (NaN or infinite)", p->name);
         sum += s;
     }

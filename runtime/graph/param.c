@@ -144,7 +144,7 @@ static int all_finite(const ft_tensor *t)
     const int64_t n = ft_shape_count(&t->shape);
     const float *x = t->data;
 
-    if (isfinite(ft_op_active()->square_sum(x, n))) return 1;
+    if (isfinite(ft_op_active()->square_sum(x, n, NULL))) return 1;
     for (int64_t i = 0; i < n; i++)
         if (!isfinite(x[i])) return 0;
     return 1;

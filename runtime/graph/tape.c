@@ -479,6 +479,8 @@ static ft_status step_back(ft_tape *t, record *r, ft_err *e)
         return FT_OK;
     }
     if (r->work && !(c.work = ft_block_alloc(r->work))) return ft_fail_mem(e, r->work);
+    for (int i = 0; i < r->n_in; i++)
+        if (c.d_in[i] && !(r->op->touches >> i & 1)) ft_tensor_touch_all(c.d_in[i]);
     const double start = profile.on ? now() : 0;
     r->op->backward(&c);
     if (profile.on) profile_add(r->op->name, 0, now() - start, 2 * r->flops, 2 * r->bytes);

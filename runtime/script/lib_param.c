@@ -142,6 +142,7 @@ static int param_grad(lua_State *L)
         return 1;
     }
     ft_box *b = ft_lua_box(L, FT_TENSOR, 0);
+    ft_tensor_touch_all(p->grad); /* who gets it may write to it */
     b->p = ft_tensor_retain(p->grad);
     return 1;
 }

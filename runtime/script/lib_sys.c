@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/interrupt.h"
 #include "core/mem.h"
 #include "core/nearest.h"
 #include "core/rng.h"
@@ -312,34 +313,16 @@ static int sys_shuffle(lua_State *L)
 }
 
 /* sys.interrupted() -> how often Ctrl-C (SIGINT) or SIGTERM came */
-static volatile sig_atomic_t interrupts;
-static int interrupts_quietly;
-
-static void on_interrupt(int signal_number)
-{
-    static const char text[] = "\nstopping; what is done so far is saved first (once more: stop at once)\n";
-    if (++interrupts >= 2) _exit(128 + signal_number);
-    const int before = errno;
-    if (interrupts_quietly) return;
-    if (write(2, text, sizeof text - 1) < 0) errno = EIO;
-    errno = before;
-}
-
 static int sys_interrupted(lua_State *L)
 {
-    lua_pushinteger(L, interrupts);
+    lua_pushinteger(L, ft_interrupt_count());
     return 1;
 }
 
 /* sys.catch_interrupts([quietly]): the first signal is counted and answered (unless quietly), the second ends the process */
 static int sys_catch_interrupts(lua_State *L)
 {
-    struct sigaction a;
-    interrupts_quietly = lua_toboolean(L, 1);
-    memset(&a, 0, sizeof a);
-    a.sa_handler = on_interrupt;
-    sigaction(SIGINT, &a, NULL);
-    sigaction(SIGTERM, &a, NULL);
+    ft_interrupt_catch(lua_toboolean(L, 1));
     return 0;
 }
 

@@ -54,6 +54,11 @@ const char *ft_shape_text(const ft_shape *s, char buf[96])
     return buf;
 }
 
+void ft_tensor_touch_all(ft_tensor *t)
+{
+    if (t->touched) memset(t->touched, 1, (size_t)(ft_shape_count(&t->shape) + FT_TOUCH - 1) / FT_TOUCH);
+}
+
 /* ==== Life ==== */
 
 ft_status ft_tensor_shape_only(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, ft_err *e)

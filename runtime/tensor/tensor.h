@@ -30,8 +30,14 @@ typedef struct ft_tensor {
     struct ft_tensor *base;  /* a view keeps its base alive; NULL otherwise */
     void (*drop)(void *ctx); /* foreign storage (a mapping): called when the last reference goes */
     void *ctx;
-    uint64_t weight; /* not 0: a parameter's value; no two in a process share it. Copies in other layouts go by it */
+    uint8_t *touched; /* a gradient's: see FT_TOUCH; NULL: any number may be other than zero */
+    uint64_t weight;  /* not 0: a parameter's value; no two in a process share it. Copies in other layouts go by it */
 } ft_tensor;
+
+/* `touched` has a byte for each FT_TOUCH numbers, 0 while none of them was ever written: they are zero. Who writes others
+ * than those of marked blocks marks them first. */
+#define FT_TOUCH 128
+void ft_tensor_touch_all(ft_tensor *t); /* nothing where it has no marks */
 
 /* Called after any write to a tensor that may be a parameter; copies of weights made at another count are stale. */
 void ft_weights_changed(void);

@@ -35,6 +35,26 @@ static ft_status read_if_there(ft_buf *b, const char *dir, const char *name, ft_
     return s;
 }
 
+/* What a directory without a file that we read is told: SentencePiece's own files hold less than tokenizer.json does. */
+static ft_status nothing_there(const char *dir, ft_err *e)
+{
+    static const char *const pieces[] = { "spm.model", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model" };
+
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        ft_buf path = { 0 };
+        const ft_status s = ft_buf_printf(&path, e, "%s/%s", dir, pieces[i]);
+        const bool there = !s && exists(path.data);
+        ft_buf_free(&path);
+        if (s) return s;
+        if (there)
+            return ft_fail(e, FT_EDATA,
+                           "%s: has SentencePiece's %s alone, which is not read; want the tokenizer.json that the fast "
+                           "tokenizer of transformers saves",
+                           dir, pieces[i]);
+    }
+    return ft_fail(e, FT_EIO, "%s: has no tokenizer.json, no vocab.txt, and no vocab.json with merges.txt", dir);
+}
+
 static ft_status read_directory(ft_tokenizer *t, const char *dir, ft_err *e)
 {
     ft_buf old = { 0 };
@@ -43,8 +63,7 @@ static ft_status read_directory(ft_tokenizer *t, const char *dir, ft_err *e)
     for (int i = 0; i < FT_TOKENIZER_FILES && !s; i++) s = read_if_there(&t->files[i], dir, ft_tokenizer_file[i], e);
     if (s || t->files[FT_FILE_TOKENIZER].len) return s;
     const bool pair = t->files[FT_FILE_VOCAB_JSON].len && t->files[FT_FILE_MERGES].len;
-    if (!t->files[FT_FILE_VOCAB].len && !pair)
-        return ft_fail(e, FT_EIO, "%s: has no tokenizer.json, no vocab.txt, and no vocab.json with merges.txt", dir);
+    if (!t->files[FT_FILE_VOCAB].len && !pair) return nothing_there(dir, e);
     s = read_if_there(&old, dir, "added_tokens.json", e);
     if (!s && old.len) s = ft_fail(e, FT_EDATA, "%s: added_tokens.json is not supported; want a tokenizer.json", dir);
     ft_buf_free(&old);

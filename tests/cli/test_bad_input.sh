@@ -124,8 +124,8 @@ rejected() {   # rejected NAME REGEX
     else failed=$((failed + 1)); echo "FAILED quarantine, $1:"; cat "$work/message" "$work/mixed/rejected.csv"; fi
 }
 rejected "empty text" 'mixed.csv,3,.*the text is empty'
-rejected "broken UTF-8" 'mixed.csv,4,.*not UTF-8.*"b?d,neg"'
-rejected "NUL byte" 'mixed.csv,5,.*a NUL byte.*"b?d,neg"'
+rejected "broken UTF-8" 'mixed.csv,4,.*not UTF-8.*"b\\xFFd,neg"'
+rejected "NUL byte" 'mixed.csv,5,.*a NUL byte.*"b\\x00d,neg"'
 rejected "wrong number of fields" 'mixed.csv,6,.*expected 2 fields, got 3","a,neg,extra"'
 rejected "empty label" 'mixed.csv,7,.*the label is empty'
 rejected "unterminated quote" 'mixed.csv,68,.*quote is never closed'

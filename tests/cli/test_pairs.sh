@@ -62,6 +62,40 @@ check "a column of numbers" sh -c "'$FTPIPE' predict '$work/number' --quiet --in
 sed '3s/,[-0-9.]*$/,many/' "$work/pairs.csv" > "$work/bad.csv"
 refused "a label that is no number" "bad.csv:3: the label 'many' is no number" number --set data="$work/bad.csv" --out "$work/bad"
 
+# ---- three labels ----
+
+{
+    echo text,label
+    for thing in kettle lamp backpack keyboard blender tent chair radio camera jacket; do
+        for word in superb sturdy lovely quick bright excellent; do echo "the $thing is $word.,pos"; done
+        for word in flimsy broken noisy slow cheap dreadful; do echo "the $thing is $word.,neg"; done
+        for word in handle battery fabric button cable size; do echo "bought a $thing for the $word.,none"; done
+    done
+} > "$work/three.csv"
+three() {
+    "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/encoder" --set data="$work/three.csv" --set head_epochs=1 \
+        --set epochs=8 --set lr=3e-3 "$@"
+}
+check "three labels" three --out "$work/three"
+check "are learnt" "$FTPIPE" lua tests/real/at_least.lua "$work/three/metrics.json" accuracy 0.9
+check "config.json has them" grep -q '"id2label":{"0":"neg","1":"none","2":"pos"}.*"problem_type":"single_label_classification"' "$work/three/model/config.json"
+check "so has the confusion" grep -q '"confusion":\[\[[0-9]*,[0-9]*,[0-9]*\],\[[0-9]*,[0-9]*,[0-9]*\],\[[0-9]*,[0-9]*,[0-9]*\]\]' "$work/three/metrics.json"
+check "one text" sh -c "'$FTPIPE' predict '$work/three' --json 'bought a lamp for the handle.' | grep -q '\"label\":\"none\".*\"neg\":.*\"none\":.*\"pos\":'"
+check "the rows of the run" "$FTPIPE" predict "$work/three" --quiet --input "$work/three/predictions.csv" --text text --output "$work/three.jsonl"
+check "are predicted alike" "$FTPIPE" lua tests/cli/same_predictions.lua "$work/three/predictions.csv" "$work/three.jsonl"
+check "smoothed labels" three --set label_smoothing=0.4 --out "$work/smooth"
+check "are learnt as well" "$FTPIPE" lua tests/real/at_least.lua "$work/smooth/metrics.json" accuracy 0.9
+check "and said with less certainty" "$FTPIPE" lua tests/cli/less_certain.lua "$work/smooth/predictions.csv" "$work/three/predictions.csv"
+
+check "the head is kept" three --set model="$work/three/model" --set head=keep --set epochs=1 --out "$work/kept"
+check "and scored before as the former run ended" "$FTPIPE" lua tests/cli/same_before.lua "$work/kept/metrics.json" "$work/three/metrics.json"
+check "so are numbers" number --set data="$work/pairs.csv" --set model="$work/number/model" --set head=keep --set epochs=1 --out "$work/kept_number"
+check "which are scored before too" "$FTPIPE" lua tests/cli/same_before.lua "$work/kept_number/metrics.json" "$work/number/metrics.json"
+refused "labels of another model" "tells apart neg, none, pos" "$FTPIPE" run pipelines/sentiment.lua --quiet --set model="$work/three/model" \
+    --set data="$work/reviews.csv" --set head=keep --out "$work/none"
+refused "a model of another task" "is tuned for regression, not for classification" "$FTPIPE" run pipelines/sentiment.lua --quiet \
+    --set model="$work/number/model" --set data="$work/three.csv" --set head=keep --out "$work/none"
+
 # ---- weights ----
 
 label() {

@@ -97,5 +97,20 @@ printf 'lable\nneg\n' > "$work/bad.csv"
 label "no column" "no column 'label'; did you mean 'lable'?" 2 --predictions "$work/bad.csv"
 printf 'label\nneg\n' > "$work/bad.csv"
 label "rows that are missing" "has 3 rows, " 2 --predictions "$work/bad.csv"
+
+# ---- regression: figures of scipy ----
+
+printf 'text,score\na,1\nb,2\nc,3\nd,4\ne,2.5\n' > "$work/gold.csv"
+number() { name=$1 phrase=$2 code=$3; shift 3; says "$name" "$phrase" "$code" regression --gold "$work/gold.csv" "$@"; }
+printf 'score,predicted_score\n1,1.1\n2,1.9\n3,3.2\n4,2.0\n2.5,2.0\n' > "$work/said.csv"
+number "numbers" 'rows 5, Pearson 0.5960, Spearman 0.8208, mean squared error 0.862, mean absolute error 0.58' 0 --predictions "$work/said.csv"
+number "as JSON" '"pearson":0.59601995508' 0 --predictions "$work/said.csv" --json
+number "a column by name" 'Pearson 1.0000, Spearman 1.0000, mean squared error 0,' 0 --predictions "$work/said.csv" --predictions-column score
+printf '{"score":1.1}\n{"score":1.9}\n{"score":3.2}\n{"score":2}\n{"score":2}\n' > "$work/said.jsonl"
+number "JSON Lines" 'Pearson 0.5960, Spearman 0.8208' 0 --predictions "$work/said.jsonl"
+printf 'score\n1\n2\nmany\n4\n5\n' > "$work/bad.csv"
+number "what is no number" "bad.csv:4: 'many' is no number" 2 --predictions "$work/bad.csv"
+printf 'score\n1\n2\n' > "$work/bad.csv"
+number "numbers that are missing" "has 5 rows, " 2 --predictions "$work/bad.csv"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

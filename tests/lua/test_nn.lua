@@ -4,6 +4,7 @@
 local check = require "check"
 local graph = require "ftpipe.core.graph"
 local param = require "ftpipe.core.param"
+local sys = require "ftpipe.core.sys"
 local tensor = require "ftpipe.core.tensor"
 local text = require "ftpipe.core.text"
 local gradcheck = require "ftpipe.gradcheck"
@@ -241,6 +242,46 @@ check.test("globs_match_whole_names_and_take_dots_literally", function()
    check.equal(model.glob("encoder.layer.1", "encoder.layer.10"), false)
    check.equal(model.glob("encoder.layer", "encoder_layer"), false)
    check.equal(model.glob("*.bias", "head.out.bias"), true)
+end)
+
+-- Five updates of two micro-batches that look up a few rows of a table each; in the third the table is a linear map as well.
+-- dense: the gradient is handed out after each micro-batch, after which all of it counts as written.
+local function looked_up(kind, dense)
+   local set, parts = param.set(), { table = nn.embedding(3000, 50), out = nn.linear(50, 4) }
+   nn.bind(parts, set, "m", 3)
+   local weight, norms = parts.table.weight, {}
+   local holder = param.optim(kind)
+   holder:add({ weight, parts.out.weight, parts.out.bias }, 0.05, 0.01)
+   for update = 1, 5 do
+      for part = 1, 2 do
+         local ids, labels = {}, {}
+         for k = 1, 12 do
+            ids[k], labels[k] = sys.random(7, "ids", 100 * update + 20 * part + k, 3000), k % 4
+         end
+         graph.begin("train", 1, update)
+         local x = parts.table(tensor.from(ids, nil, "i32"))
+         local losses = nn.cross_entropy(parts.out(x), tensor.from(labels, nil, "i32"))
+         if update == 3 then losses = losses + 0.1 * nn.cross_entropy(nn.affine(x, weight), tensor.from(ids, nil, "i32")) end
+         graph.backward(nn.sum(losses), 1 / 24)
+         if dense then weight:grad() end
+      end
+      if update == 5 then norms.last = weight:grad():bytes() end
+      norms[update] = holder:step(1, 0.5)
+   end
+   local bytes = weight:tensor():bytes()
+   graph.begin "eval"
+   holder:close()
+   return bytes, norms
+end
+
+check.test("rows_of_a_table_that_were_never_looked_up_are_left_alone_to_the_same_bits", function()
+   for _, kind in ipairs { "adamw", "sgd" } do
+      local few, norms = looked_up(kind, false)
+      local all, others = looked_up(kind, true)
+      check.is_true(few == all, kind .. ": weights")
+      check.is_true(norms.last == others.last, kind .. ": the gradient of the last update")
+      for k = 1, 5 do check.equal(norms[k], others[k], kind .. ": norm " .. k) end
+   end
 end)
 
 check.done()

@@ -188,6 +188,7 @@ end)
 check.test("the list of weights", function()
    local text = report.render({}, { weights = {
       loaded = { "encoder.layer.0.w", "encoder.layer.1.w" }, new = { "head.out.weight", "head.out.bias" }, frozen = {},
+      dropped = { "cls.predictions.bias", "cls.predictions.transform.dense.weight", "qa_outputs.weight" },
    } })
    check.equal(section(text, "Weights"), {
       "  loaded                 2",
@@ -195,6 +196,9 @@ check.test("the list of weights", function()
       "  new                    2",
       "    head.out.*           2",
       "  frozen                 0",
+      "  dropped                3",
+      "    cls.predictions.*    2",
+      "    qa_outputs.weight    1",
    })
 end)
 

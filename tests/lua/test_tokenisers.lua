@@ -2,6 +2,8 @@
 -- in the text's own characters, and masks.
 
 local check = require "check"
+local fs = require "ftpipe.core.fs"
+local sys = require "ftpipe.core.sys"
 local corpus = require "ftpipe.core.corpus"
 local tagging = require "ftpipe.core.tagging"
 local text = require "ftpipe.core.text"
@@ -60,6 +62,17 @@ check.test("answers_begin_and_end_with_their_own_characters", function()
          check.is_true(not piece:find "^%s" and not piece:find "%s$", name .. ": " .. piece)
       end
    end
+end)
+
+check.test("SentencePiece's own file is refused by its name", function()
+   local dir = (sys.getenv "TMPDIR" or "/tmp") .. "/pieces-" .. sys.pid()
+   assert(fs.mkdirs(dir))
+   assert(fs.write(dir .. "/spm.model", "\10\14"))
+   local tok, message = text.load(dir)
+   check.equal(tok, nil)
+   check.contains(message, "has SentencePiece's spm.model alone")
+   check.contains(message, "tokenizer.json")
+   assert(fs.remove(dir))
 end)
 
 check.done()

@@ -90,7 +90,7 @@ static void steps(const char *isa, const char *name, int64_t n, const float *hyp
             h[5] = t == 1;
             if (t == 1) memset(m, 0xff, sizeof m); /* the first step may not read it */
         }
-        k->update(w, g, m, v, n, h, NULL);
+        k->update(w, g, m, v, n, h, NULL, NULL);
         if (adam)
             plain_adamw(n, h);
         else
@@ -134,7 +134,7 @@ static void sgd_without_momentum_needs_no_moments(void **state)
     const float h[] = { 0.1f, 0, 0, 0, 1, 1 };
     float one[] = { 1, 2 }, grad[] = { 1, -1 };
 
-    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h, NULL);
+    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h, NULL, NULL);
     assert_true(fabsf(one[0] - 0.9f) < 1e-7f && fabsf(one[1] - 2.1f) < 3e-7f);
 }
 
@@ -148,7 +148,7 @@ static void threads_change_no_bit(void **state)
             threads(n);
             fresh(MOST);
             ft_rng_normal(ft_rng_site(3, "g"), g, MOST, 1);
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw, NULL);
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw, NULL, NULL);
             if (n == 1) memcpy(first_w, w, sizeof w);
             assert_memory_equal(first_w, w, sizeof w);
         }
@@ -162,7 +162,7 @@ static void what_never_had_a_gradient_only_decays(void **state)
     (void)state;
     enum { N = MOST - 7, BLOCKS = (N + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK };
     static float all_w[MOST], all_m[MOST], all_v[MOST];
-    static uint8_t awake[BLOCKS];
+    static uint8_t awake[BLOCKS], touched[BLOCKS];
     const char *names[8], *before = ft_op_active()->isa;
     const int n = ft_op_isas(names);
 
@@ -184,8 +184,8 @@ static void what_never_had_a_gradient_only_decays(void **state)
             for (int64_t row = t; row < N / 100; row += 31 + 7 * t)
                 ft_rng_normal(ft_rng_site((uint64_t)(row + t), "g"), g + row * 100, 100, 0.3f);
             g[N - 1] = t == 5;
-            k->update(all_w, g, all_m, all_v, N, h, NULL);
-            k->update(w, g, m, v, N, h, awake);
+            k->update(all_w, g, all_m, all_v, N, h, NULL, NULL);
+            k->update(w, g, m, v, N, h, awake, NULL);
             assert_memory_equal(w, all_w, sizeof(float) * N);
             assert_memory_equal(m, all_m, sizeof(float) * N);
             assert_memory_equal(v, all_v, sizeof(float) * N);
@@ -195,7 +195,21 @@ static void what_never_had_a_gradient_only_decays(void **state)
         memset(g, 0, sizeof g);
         for (int64_t j = 0; j < N; j++)
             if (!awake[j / FT_OPTIM_BLOCK]) m[j] = v[j] = NAN;
-        k->update(w, g, m, v, N, h, awake);
+        k->update(w, g, m, v, N, h, awake, NULL);
+        /* nor is a gradient that was never written, for its norm at least not where that holds for 8 blocks */
+        int unread = 0;
+        memcpy(touched, awake, sizeof touched);
+        for (int b = 0; b < BLOCKS; b++) {
+            int near = 0;
+            for (int o = b / 8 * 8; o < BLOCKS && o < b / 8 * 8 + 8; o++) near |= touched[o];
+            for (int64_t j = (int64_t)b * FT_OPTIM_BLOCK; !near && j < N && j < (int64_t)(b + 1) * FT_OPTIM_BLOCK; j++)
+                g[j] = NAN;
+            unread += !near;
+        }
+        assert_true(unread > 0);
+        assert_true(ft_op_active()->square_sum(g, N, touched) == 0);
+        assert_true(isnan(ft_op_active()->square_sum(g, N, NULL)));
+        k->update(w, g, m, v, N, h, awake, touched);
         for (int64_t j = 0; j < N; j++) assert_true(isfinite(w[j]));
     }
     assert_int_equal(ft_op_select(before, NULL), FT_OK);
@@ -218,7 +232,7 @@ static void a_quadratic_is_minimised(void **state)
                 h[5] = (float)(1 - pow(0.9, t));
                 h[6] = (float)(1 - pow(0.999, t));
             }
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h, NULL);
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h, NULL, NULL);
         }
         for (int i = 0; i < 64; i++)
             if (!(fabsf(w[i] - 1) < 1e-2f)) fail_msg("optimiser %d: weight %d is %g", k, i, (double)w[i]);

@@ -22,21 +22,36 @@ from pathlib import Path
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
-from tokenizers import Tokenizer, normalizers   # noqa: E402
+from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers   # noqa: E402
 from record_tokenizer import gpt2_tokenizer, print_real, vocab_tokenizer   # noqa: E402
 
 FORMS = [(f, getattr(normalizers, f)().normalize_str) for f in ("NFC", "NFD", "NFKC", "NFKD")]
 
 
+def told_apart(pattern):
+    """Whether the library's regular expressions find a character of `pattern` in a character between two others."""
+    split = pre_tokenizers.Split(Regex(pattern), "removed").pre_tokenize_str
+    return lambda c: len(split("\x01" + c + "\x01")) > 1
+
+
 def alike():
-    """Code points that are assigned here and that the library normalises as this Python does."""
-    lower = normalizers.Lowercase().normalize_str
+    """Code points that are assigned here and that the library takes for what this Python takes them: normal forms, lower case,
+    marks, letters, numbers, punctuation, white space. The two know different versions of Unicode, and so does ftpipe."""
+    lower, strip = normalizers.Lowercase().normalize_str, normalizers.StripAccents().normalize_str
+    bare = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False).normalize_str
+    bert = pre_tokenizers.BertPreTokenizer().pre_tokenize_str
+    classes = [(told_apart(r"\p{%s}" % k), k) for k in "LN"]
+    space = told_apart(r"\s")
     out = []
     for cp in range(1, 0x110000):
         c = chr(cp)
-        if cp == 10 or unicodedata.category(c) in ("Cn", "Cs", "Co"):
+        kind = unicodedata.category(c)
+        if cp == 10 or kind in ("Cn", "Cs", "Co"):
             continue
-        if all(f(c) == unicodedata.normalize(name, c) for name, f in FORMS) and lower(c) == "".join(x.lower() for x in c):
+        pieces = 2 if c.isspace() and not 0x1C <= cp <= 0x1F else 3 if kind[0] == "P" or (cp < 128 and kind[0] == "S") else 1
+        if (all(f(c) == unicodedata.normalize(name, c) for name, f in FORMS) and lower(c) == "".join(x.lower() for x in c)
+                and (strip(c) == "") == (kind[0] == "M") and (bare(c) == "") == (kind == "Mn") and len(bert("a" + c + "b")) == pieces and space(c) == (pieces == 2)
+                and all(has(c) == (kind[0] == k) for has, k in classes)):
             out.append(cp)
     return out
 

@@ -19,7 +19,8 @@ local TRUNCATED = 0.1       -- share of truncated rows that is worth a word
 local TOLD = 3              -- examples of one finding
 
 local function place(rows, i)
-   return ("%s:%s"):format(rows.files and rows.files[i] or rows.file, tostring(rows.lines[i] or "?"))
+   local line = rows.lines[i] or "?"
+   return (math.type(line) and "%s:%d" or "%s: %s"):format(rows.files and rows.files[i] or rows.file, line)
 end
 
 -- The first few of a list, and how many more there are.

@@ -26,7 +26,7 @@ local entities = {}
 ---@field words string[]
 ---@field entities ftpipe.entity[][]
 ---@field styles ("spaced"|"fine")[]
----@field lines (integer|false)[]
+---@field lines (integer|string)[] where a row begins; of an array of JSON "item 3"
 ---@field raw table? the objects or sentences that rows come from
 ---@field left_out integer rows that their annotators rejected
 ---@field file string
@@ -96,7 +96,7 @@ local function add_tagged(rows, words, given, line, raw)
    if list then check_scheme(list, rows.seen) end
    local text, spans = tagging.join(words)
    add(rows, { texts = text, words = spans, entities = list and tags.entities(list) or {}, styles = "spaced",
-      lines = line or false, raw = raw })
+      lines = line, raw = raw })
 end
 
 -- ==== Texts with spans ====
@@ -205,24 +205,25 @@ local function add_text(rows, found, line, raw)
       if not first then bad(("the span %s holds no word"):format(told(text, s))) end
       out[i] = { first, last, s.label }
    end
-   add(rows, { texts = text, words = words, entities = out, styles = "fine", lines = line or false, raw = raw })
+   add(rows, { texts = text, words = words, entities = out, styles = "fine", lines = line, raw = raw })
 end
 
 -- ==== Files ====
 
--- One object; what is wrong with it goes to reject(line, message, row).
-local function take(rows, reject, object, where, line, raw)
+-- One object; what is wrong with it goes to reject(line, message, row). `place`: a line's number, or "item 3".
+local function take(rows, reject, object, where, place, raw)
+   local line = math.type(place)
    local ok, problem = pcall(function()
       local found = annotations.of(object, rows.opts)
       if not found then rows.left_out = rows.left_out + 1
-      elseif found.tokens then add_tagged(rows, found.tokens, found.tags, line, raw)
-      else add_text(rows, found, line, raw) end
+      elseif found.tokens then add_tagged(rows, found.tokens, found.tags, place, raw)
+      else add_text(rows, found, place, raw) end
    end)
    if ok then return end
    if type(problem) ~= "table" or not problem.bad then error(problem, 0) end
    local id = type(object) == "table" and object.id
    local named = (type(id) == "string" or math.type(id) == "integer") and (" (id %s)"):format(id) or ""
-   reject(line or 0, ("%s%s: %s"):format(where, named, problem.bad), json.encode(object))
+   reject(line and place or 0, ("%s%s: %s"):format(where, named, problem.bad), json.encode(object))
 end
 
 local function read_lines(rows, path, reject)
@@ -256,7 +257,8 @@ local function read_json(rows, path, reject)
       failure.raise("data", rows.file .. ": expected a JSON array of objects")
    end
    for i, object in ipairs(value) do
-      take(rows, reject, object, ("%s: item %d"):format(rows.file, i), nil, rows.raw and { object = object })
+      local place = "item " .. i
+      take(rows, reject, object, rows.file .. ": " .. place, place, rows.raw and { object = object })
    end
 end
 

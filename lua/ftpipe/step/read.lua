@@ -9,7 +9,7 @@ local files = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
 local tasks = require "ftpipe.task"
 
-local step = { kind = "read", version = 1, early = true, exact = true, seedless = true,
+local step = { kind = "read", version = 2, early = true, exact = true, seedless = true,
    inputs = { from = "optional", train = "optional", valid = "optional", test = "optional" },
    sources = { "from", "train", "valid", "test" } }
 
@@ -63,14 +63,25 @@ function step.files(params)
    return out
 end
 
+local function escaped(bytes) return (bytes:gsub(".", function(b) return ("\\x%02X"):format(b:byte()) end)) end
+
+-- Bytes as text that any program reads: what is not UTF-8, and control characters other than tab and line break, as \xNN.
+local function as_text(bytes)
+   local out, at = {}, 1
+   while at <= #bytes do
+      local _, wrong = utf8.len(bytes, at)
+      local stop = wrong or #bytes + 1
+      out[#out + 1] = (bytes:sub(at, stop - 1):gsub("[%z\1-\8\11-\31\127]", escaped))
+      if wrong then out[#out + 1] = escaped(bytes:sub(wrong, wrong)) end
+      at = stop + 1
+   end
+   return table.concat(out)
+end
+
 -- Rejected rows, as they go to rejected.csv in the directory of each run.
 local function quarantine()
    local rows = {}
-   return rows, function(path, line, message, raw)
-      -- a row that is not text itself (broken UTF-8, NUL) is shown by its printable bytes
-      raw = (raw or ""):gsub("[%c\x80-\xff]", "?")
-      rows[#rows + 1] = { path, line, (message:gsub("[%c\x80-\xff]", "?")), raw }
-   end
+   return rows, function(path, line, message, raw) rows[#rows + 1] = { path, line, as_text(message), as_text(raw or "") } end
 end
 
 --- What the step leaves in a run's directory; true where there is anything.
@@ -109,7 +120,8 @@ local function read_file(task, path, params, reject, problems)
       end
    end)
    if ok and bad > TOLD then
-      problems[#problems + 1] = failure.new("data", ("%s: and %d more rows that cannot be read"):format(path, bad - TOLD))
+      problems[#problems + 1] = failure.new("data", ("%s: and %d more row%s that cannot be read"):format(path,
+         bad - TOLD, bad == TOLD + 1 and "" or "s"))
    elseif not ok and bad == 0 then
       if not failure.is(rows) and type(rows) ~= "string" then error(rows, 0) end
       problems[#problems + 1] = failure.wrap(rows)

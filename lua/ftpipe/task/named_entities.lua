@@ -61,7 +61,8 @@ local function types_of(rows)
 end
 
 local function where(rows, i)
-   return rows.lines[i] and ("%s:%d"):format(rows.file, rows.lines[i]) or ("%s: row %d"):format(rows.file, i)
+   local place = rows.lines[i] or "row " .. i
+   return (math.type(place) and "%s:%d" or "%s: %s"):format(rows.file, place)
 end
 
 -- What tagging.gold wants of each row's entities.
