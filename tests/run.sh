@@ -3,7 +3,7 @@
 #
 #   FTPIPE=build/gcc/ftpipe tests/run.sh FILE...
 #
-# Runs from the repository root, two at a time (TEST_JOBS), each with a fresh TMPDIR, HOME
+# RUNNER is what runs programs of another architecture. Runs from the repository root, two at a time (TEST_JOBS), each with a fresh TMPDIR, HOME
 # and XDG folders, and stopped after TEST_TIMEOUT seconds. One line per file; the output of
 # those that fail in full; last "N passed, N failed". A file that crashes, or that reports
 # no test case at all, counts as one failure: silence is not success.
@@ -14,9 +14,11 @@ cd "$(dirname "$0")/.." || exit 2
 launch()
 {
     case $1 in
-    *.lua) timeout -k 5 "${TEST_TIMEOUT:-300}" "$FTPIPE" lua "$1" ;;
+    # shellcheck disable=SC2086
+    *.lua) timeout -k 5 "${TEST_TIMEOUT:-300}" ${RUNNER:-} "$FTPIPE" lua "$1" ;;
     *.sh) timeout -k 5 "${TEST_TIMEOUT:-300}" sh "$1" ;;
-    *) timeout -k 5 "${TEST_TIMEOUT:-300}" "$1" ;;
+    # shellcheck disable=SC2086
+    *) timeout -k 5 "${TEST_TIMEOUT:-300}" ${RUNNER:-} "$1" ;;
     esac
 }
 

@@ -37,14 +37,14 @@ end
 
 --- What decides about them: the frozen weights, how they are put together, the tokens.
 function features.identity(model, tokens, done)
-   local frozen = {}
+   local frozen, names, tensors = {}, {}, {}
    for _, p in ipairs(model:parameters()) do
       local name = p:name()
       if name:find "^encoder%." and (done >= 2 or not name:find "^encoder%.pool%.") then
-         local bytes <close> = assert(pack.bytes(p:tensor()))
-         frozen[name] = bytes:sha256()
+         names[#names + 1], tensors[#tensors + 1] = name, p:tensor()
       end
    end
+   for i, digest in ipairs(pack.digests(tensors)) do frozen[names[i]] = digest end
    local precision = model:precision()
    return { weights = fs.sha256(json.encode(frozen)), config = model.config, pooling = model.pooling, done = done,
       precision = precision ~= "f32" and precision or nil, per_row = model:features_per_row(done), tokens = tokens:digest() }

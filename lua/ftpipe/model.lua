@@ -81,7 +81,8 @@ local function locate(source, name)
    end
 end
 
--- Copy the parts (joined along the first axis) into the parameter; a problem is returned as text.
+-- Copy the parts (joined along the first axis) into the parameter, or let it have pages of the file; a problem is returned as
+-- text.
 local function load_parameter(source, p, names, used)
    local shape = p:shape()
    local rows = shape[1] // #names
@@ -99,10 +100,13 @@ local function load_parameter(source, p, names, used)
       found[i] = stored
    end
    for i, stored in ipairs(found) do
+      used[stored] = true
+      local pages = #found == 1 and source.checkpoint:private(stored)
+      if pages then p:adopt(pages) break end
       local t, message = source.checkpoint:tensor(stored)
       if not t then error(message, 0) end
-      p:tensor():view((i - 1) * per_part + 1, part):copy(t)
-      used[stored] = true
+      local value <close> = p:tensor()
+      value:view((i - 1) * per_part + 1, part):copy(t)
    end
    p:loaded(true)
 end
@@ -167,7 +171,8 @@ end
 
 -- ==== Making ====
 
-local function new(source, head_unit, opts, seed)
+-- A model whose parameters are all zero.
+local function new(source, head_unit, opts)
    local dims = {}           -- its own, because set_dropout changes them
    for k, v in pairs(source.dims) do dims[k] = v end
    local self = setmetatable({ unit = source.unit, config = source.config, dims = dims, head_unit = head_unit,
@@ -182,10 +187,21 @@ local function new(source, head_unit, opts, seed)
    self.head_names = heads.names(head_unit, self.c)
    self:set_dropout(nil)
    self.head = head_unit.build(self.c)
-   self.list = nn.bind(self.encoder, self.set, "encoder", seed)
-   for _, p in ipairs(nn.bind(self.head, self.set, "head", seed)) do self.list[#self.list + 1] = p end
+   local head
+   self.list, self.draw_encoder = nn.bind(self.encoder, self.set, "encoder")
+   head, self.draw_head = nn.bind(self.head, self.set, "head")
+   table.move(head, 1, #head, #self.list + 1, self.list)
    self.by_name = {}
    for _, p in ipairs(self.list) do self.by_name[p:name()] = p end
+   return self
+end
+
+-- Draw what did not come from a checkpoint.
+local function draw(self, seed)
+   for _, p in ipairs(self.list) do
+      local of_encoder = p:name():find "^encoder%."
+      if not p:loaded() then (of_encoder and self.draw_encoder or self.draw_head)(p, seed) end
+   end
    return self
 end
 
@@ -206,19 +222,19 @@ function model.replace_head(source, opts, seed)
    local pooling = opts.pool or "pooler"
    if pooling == "auto" then pooling = source.pool or (has_pooler or source.unit.classifier) and "pooler" or "mean" end
    local self = new(source, unit, { labels = opts.labels or {}, pool = pooling, keeps_pooler = keeps,
-      width = opts.width, task = opts.task }, seed)
+      width = opts.width, task = opts.task })
    local used = load_encoder(self, source)
    load_head(self, source, used)
    self.dropped = dropped(source, used)
-   return self
+   return draw(self, seed)
 end
 
 --- A model of random weights from a configuration alone, without checkpoint or tokeniser: for measuring.
 ---@param config table as in config.json
 function model.random(config, opts, seed)
    local unit = arch.find(config.model_type)
-   return new({ unit = unit, config = config, dims = unit.dimensions(config) }, heads.find(opts.head),
-      { labels = opts.labels, pool = opts.pool or "pooler" }, seed)
+   return draw(new({ unit = unit, config = config, dims = unit.dimensions(config) }, heads.find(opts.head),
+      { labels = opts.labels, pool = opts.pool or "pooler" }), seed)
 end
 
 --- An encoder that does not exist yet: random weights of this configuration, for this tokeniser.
@@ -234,7 +250,7 @@ end
 function model.outline(config, opts)
    local unit = arch.find(config.model_type)
    return new({ unit = unit, config = config, dims = unit.dimensions(config), shapes = true }, heads.find(opts.head),
-      { labels = opts.labels or {}, pool = opts.pool or "pooler", task = opts.task, width = opts.width }, 0)
+      { labels = opts.labels or {}, pool = opts.pool or "pooler", task = opts.task, width = opts.width })
 end
 
 --- A model whose weights are still to be set: of a configuration, with a head by name or by its source.
@@ -243,7 +259,7 @@ end
 function model.empty(config, tokenizer, head, opts)
    local unit = arch.find(config.model_type)
    return new({ unit = unit, config = config, dims = unit.dimensions(config), tokenizer = tokenizer },
-      type(head) == "table" and heads.from_source(head) or heads.find(head), opts, 0)
+      type(head) == "table" and heads.from_source(head) or heads.find(head), opts)
 end
 
 --- All parameters in their canonical order.
@@ -523,7 +539,7 @@ function model.load(dir)
       error(("%s is an encoder without a tuned head (no classifier); train one with `ftpipe run`"):format(dir), 0)
    end
    local task = own.task or unit.task or unit.name == "classification" and task_of(source.config, #labels) or nil
-   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = task, precision = own.precision }, 0)
+   local self = new(source, unit, { labels = labels, pool = own.pool or "pooler", task = task, precision = own.precision })
    for k, v in pairs(own.settings or {}) do self.settings[k] = v end
    local used = load_encoder(self, source)
    local missing = {}

@@ -237,22 +237,28 @@ local function walk(tree, prefix, visit)
 end
 nn.walk = walk
 
---- Create the parameters of a tree of modules in `set`, named prefix.path.name; drawn from the seed by name.
+--- Create the parameters of a tree of modules in `set`, named prefix.path.name; drawn from the seed by name. Without a
+--- seed they are zero until `draw` is called for them: what a checkpoint has need not be drawn.
+---@param seed? integer
 ---@return table[] params in creation order
+---@return fun(p: table, seed: integer) draw gives one of them its first values
 function nn.bind(tree, set, prefix, seed)
-   local made = {}
+   local made, specs = {}, {}
+   local function draw(p, from)
+      local spec = specs[p]
+      if spec.init == "normal" then p:normal(from, spec.std or 0.02)
+      elseif spec.init == "ones" then p:tensor():fill(1) end
+   end
    walk(tree, prefix, function(path, module)
       for _, key in ipairs(sorted_keys(module.specs)) do
          local spec = module.specs[key]
          local p = set:add(path .. "." .. key, spec.shape)
-         if set:shapes_only() then spec = {} end
-         if spec.init == "normal" then p:normal(seed, spec.std or 0.02)
-         elseif spec.init == "ones" then p:tensor():fill(1) end
-         module[key] = p
+         module[key], specs[p] = p, spec
+         if seed and not set:shapes_only() then draw(p, seed) end
          made[#made + 1] = p
       end
    end)
-   return made
+   return made, draw
 end
 
 -- ==== Optimisers and schedules ====

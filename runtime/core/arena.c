@@ -61,6 +61,7 @@ int ft_arena_owns(const void *p)
 {
     return a.base && (uintptr_t)p >= (uintptr_t)a.base && (uintptr_t)p < (uintptr_t)a.base + a.room;
 }
+uintptr_t ft_arena_untouched(void) { return a.base ? (uintptr_t)a.base + a.top : UINTPTR_MAX; }
 size_t ft_arena_kept(void) { return a.kept; }
 uint64_t ft_arena_growths(void) { return a.growths; }
 

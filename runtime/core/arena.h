@@ -19,6 +19,8 @@ size_t ft_arena_size(size_t size); /* what a block of this size takes */
 void *ft_arena_alloc(size_t bytes, int may_grow);
 int ft_arena_there(void); /* whether there is such a stretch */
 int ft_arena_owns(const void *p);
+uintptr_t
+ft_arena_untouched(void); /* from this address on nothing was ever handed out: zeros, if it lies in the stretch */
 void ft_arena_free(void *p, size_t bytes);
 void ft_arena_trim(void);        /* give the memory of all gaps back to the system */
 size_t ft_arena_kept(void);      /* bytes of gaps that are memory still, at most */

@@ -13,6 +13,14 @@
 
 /* ==== Reading ==== */
 
+static void name_file(const struct stat *st, uint64_t file[4])
+{
+    file[0] = (uint64_t)st->st_dev;
+    file[1] = (uint64_t)st->st_ino;
+    file[2] = (uint64_t)st->st_mtim.tv_sec;
+    file[3] = (uint64_t)st->st_mtim.tv_nsec;
+}
+
 ft_status ft_map_open(ft_map *m, const char *path, ft_err *e)
 {
     ft_status s = FT_OK;
@@ -33,6 +41,7 @@ ft_status ft_map_open(ft_map *m, const char *path, ft_err *e)
         } else {
             m->data = p;
             m->size = (size_t)st.st_size;
+            name_file(&st, m->file);
         }
     }
     close(fd);
@@ -44,6 +53,31 @@ void ft_map_close(ft_map *m)
     if (m->data) munmap((void *)(uintptr_t)m->data, m->size);
     m->data = NULL;
     m->size = 0;
+}
+
+void *ft_map_private(const ft_map *m, const char *path, size_t at, size_t n)
+{
+    const size_t before = at % (size_t)sysconf(_SC_PAGESIZE);
+    const int fd = n > 0 ? open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC) : -1;
+    unsigned char *p = MAP_FAILED;
+    uint64_t file[4];
+    struct stat st;
+
+    if (fd < 0) return NULL;
+    if (!fstat(fd, &st) && S_ISREG(st.st_mode) && (size_t)st.st_size == m->size) {
+        name_file(&st, file);
+        if (!memcmp(file, m->file, sizeof file))
+            p = mmap(NULL, before + n, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, (off_t)(at - before));
+    }
+    close(fd);
+    return p == MAP_FAILED ? NULL : p + before;
+}
+
+void ft_private_close(void *p, size_t n)
+{
+    const size_t before = (uintptr_t)p % (size_t)sysconf(_SC_PAGESIZE);
+
+    if (p) munmap((unsigned char *)p - before, before + n);
 }
 
 ft_status ft_file_read(ft_buf *b, const char *path, size_t max, ft_err *e)

@@ -17,10 +17,15 @@
 typedef struct ft_map {
     const unsigned char *data;
     size_t size;
+    uint64_t file[4]; /* device, inode, and when it was changed: of ft_map_open */
 } ft_map;
 
 ft_status ft_map_open(ft_map *m, const char *path, ft_err *e);
 void ft_map_close(ft_map *m);
+/* n bytes of the same file, from `at` on, to be written to: what is written stays in this process. NULL where path is
+ * another file by now or cannot be mapped. ft_private_close ends it. */
+void *ft_map_private(const ft_map *m, const char *path, size_t at, size_t n);
+void ft_private_close(void *p, size_t n);
 
 /* Read a whole file into b (appended). Refuses files above `max` bytes. */
 ft_status ft_file_read(ft_buf *b, const char *path, size_t max, ft_err *e);

@@ -57,6 +57,9 @@ static int count_up(size_t size)
 
 static void count_down(size_t size) { atomic_fetch_sub(&live, size); }
 
+int ft_mem_claim(size_t bytes) { return count_up(bytes); }
+void ft_mem_give_up(size_t bytes) { count_down(bytes); }
+
 /* ==== Small blocks ==== */
 
 void *ft_malloc(size_t size)
@@ -200,12 +203,14 @@ static void *from_system(size_t bytes)
     return p;
 }
 
-/* What the arena grows by counts with all that is kept, so gaps may have to go back first. */
-static void *from_arena(size_t bytes, int may_grow)
+/* What the arena grows by counts with all that is kept, so gaps may have to go back first. *untouched: from which address
+ * on the arena was never used before. */
+static void *from_arena(size_t bytes, int may_grow, uintptr_t *untouched)
 {
     const size_t cap = atomic_load(&limit);
 
     pthread_mutex_lock(&lock);
+    *untouched = ft_arena_untouched();
     void *p = ft_arena_alloc(bytes, 0);
     if (!p && cap && atomic_load(&live) + atomic_load(&kept) + ft_arena_kept() > cap) ft_arena_trim();
     if (!p && may_grow) p = ft_arena_alloc(bytes, 1);
@@ -231,18 +236,38 @@ size_t ft_block_size(size_t size)
     return bytes;
 }
 
-void *ft_block_alloc(size_t size)
+static void *block(size_t size, uintptr_t *untouched)
 {
     size_t bytes;
 
     if (size > SIZE_MAX / 4 || !count_up(ft_block_size(size))) return NULL;
     const size_t k = class_of(size, &bytes);
     const int large = size >= FT_ARENA_LEAST;
-    void *p = large ? from_arena(ft_block_size(size), 1) : take_kept(k);
-    if (!p) p = large ? take_kept(k) : size >= FILLS ? from_arena(bytes, 0) : NULL;
+    void *p = large ? from_arena(ft_block_size(size), 1, untouched) : take_kept(k);
+    if (!p) p = large ? take_kept(k) : size >= FILLS ? from_arena(bytes, 0, untouched) : NULL;
     if (!p) p = from_system(bytes);
     if (!p) count_down(ft_block_size(size));
     if (p) guard_rest(p, size);
+    return p;
+}
+
+void *ft_block_alloc(size_t size)
+{
+    uintptr_t untouched;
+
+    return block(size, &untouched);
+}
+
+void *ft_block_zeros(size_t size)
+{
+    uintptr_t untouched = UINTPTR_MAX;
+    char *p = block(size, &untouched);
+
+    if (p)
+        memset(p, 0,
+               !ft_arena_owns(p) || (uintptr_t)p + size <= untouched ? size
+               : (uintptr_t)p < untouched                            ? untouched - (uintptr_t)p
+                                                                     : 0);
     return p;
 }
 

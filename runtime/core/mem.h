@@ -28,7 +28,8 @@ ft_status ft_fail_mem(ft_err *e, size_t wanted);
 
 /* Tensor blocks. `size` at free must be the size at allocation. */
 void *ft_block_alloc(size_t size);
-void *ft_block_new(size_t size); /* from the system in any case: for what stays, among blocks that come and go */
+void *ft_block_zeros(size_t size); /* holds zeros; what the system just gave is not touched for that */
+void *ft_block_new(size_t size);   /* from the system in any case: for what stays, among blocks that come and go */
 void ft_block_free(void *p, size_t size);
 size_t ft_block_size(size_t size); /* what a block of this size counts */
 void ft_block_trim(void);          /* give kept blocks back to the system */
@@ -44,6 +45,11 @@ typedef struct ft_mem_stats {
 ft_mem_stats ft_mem_get(void);
 void ft_mem_reset_peak(void);
 void ft_mem_set_limit(size_t bytes); /* 0: no ceiling */
+
+/* Count bytes that are not of this allocator but will be memory of this process (private mappings that are written to); 0 where
+ * the ceiling is reached. */
+int ft_mem_claim(size_t bytes);
+void ft_mem_give_up(size_t bytes);
 
 /* Tests: let the nth request from now (1 = next) and all later ones fail; 0 switches it off. */
 void ft_mem_fail_at(uint64_t nth);

@@ -54,6 +54,21 @@ ft_status ft_params_add(ft_params *ps, const char *name, const ft_shape *shape, 
     return FT_OK;
 }
 
+ft_status ft_param_adopt(ft_param *p, ft_tensor *value, ft_err *e)
+{
+    char a[96], b[96];
+
+    if (value->dtype != FT_F32 || !ft_shape_equal(&value->shape, &p->value->shape))
+        return ft_fail(e, FT_ESHAPE, "parameter '%s' is f32 %s, not %s %s", p->name, ft_shape_text(&p->value->shape, a),
+                       ft_dtype_name(value->dtype), ft_shape_text(&value->shape, b));
+    value->weight = p->value->weight;
+    p->value->weight = 0;
+    ft_tensor_release(p->value);
+    p->value = ft_tensor_retain(value);
+    ft_weights_changed();
+    return FT_OK;
+}
+
 void ft_params_free(ft_params *ps)
 {
     for (size_t i = 0; i < ps->n; i++) param_free(ps->items[i]);

@@ -28,6 +28,9 @@ typedef struct ft_params {
 
 /* New zero-filled parameter at the end of the set; borrowed result. FT_EUSAGE if the name is taken. */
 ft_status ft_params_add(ft_params *ps, const char *name, const ft_shape *shape, ft_param **out, ft_err *e);
+/* Let the parameter have this tensor for its value; FT_ESHAPE if that is no f32 of the same shape. Nobody may hold the former
+ * value any more. */
+ft_status ft_param_adopt(ft_param *p, ft_tensor *value, ft_err *e);
 ft_param *ft_params_find(const ft_params *ps, const char *name); /* NULL if there is none */
 void ft_params_free(ft_params *ps);
 

@@ -22,9 +22,10 @@
 #include "data/tokens.h"
 #include "script/bind.h"
 #include "script/libs.h"
+#include "script/pack.h"
 #include "script/text_bind.h"
 
-#define MAGIC "ftpack1\n"
+#define MAGIC FT_PACK_MAGIC
 #define BYTES "ft.pack.bytes"
 #define ARRAY "ft.json.array"
 #define DEPTH 200
@@ -70,12 +71,10 @@ static void put_number(const writing *w, int index)
 
 static void put_tensor(const writing *w, const ft_tensor *t)
 {
-    const unsigned char head[2] = { (unsigned char)t->dtype, (unsigned char)t->shape.rank };
+    unsigned char head[FT_PACK_TENSOR_HEAD];
 
     if (!t->data) luaL_error(w->L, "a tensor without values cannot be stored");
-    put_tag(w, 'X');
-    put(w, head, sizeof head);
-    for (int i = 0; i < t->shape.rank; i++) put_u64(w, (uint64_t)t->shape.dim[i]);
+    put(w, head, ft_pack_tensor_head(t, head));
     put(w, t->data, t->bytes);
 }
 
@@ -583,10 +582,8 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    { "bytes", pack_bytes },
-    { "read", pack_read },
-    { "decode", pack_decode },
-    { NULL, NULL },
+    { "bytes", pack_bytes },        { "read", pack_read }, { "decode", pack_decode },
+    { "digests", ft_pack_digests }, { NULL, NULL },
 };
 
 int ft_open_pack(lua_State *L)

@@ -133,6 +133,14 @@ static int param_tensor(lua_State *L)
     return 1;
 }
 
+/* p:adopt(t): let t be the value from now on; what p:tensor() gave before is no longer the parameter's */
+static int param_adopt(lua_State *L)
+{
+    ft_err e;
+    if (ft_param_adopt(check_param(L, 1), ft_lua_check(L, 2, FT_TENSOR), &e)) return ft_lua_raise(L, &e);
+    return 0;
+}
+
 /* p:grad() -> this update's gradient so far (shared), or nil */
 static int param_grad(lua_State *L)
 {
@@ -160,8 +168,9 @@ static int param_normal(lua_State *L)
 }
 
 static const luaL_Reg param_methods[] = {
-    { "name", param_name },     { "shape", param_shape }, { "trainable", param_trainable }, { "loaded", param_loaded },
-    { "tensor", param_tensor }, { "grad", param_grad },   { "normal", param_normal },       { NULL, NULL },
+    { "name", param_name },     { "shape", param_shape },   { "trainable", param_trainable },
+    { "loaded", param_loaded }, { "adopt", param_adopt },   { "tensor", param_tensor },
+    { "grad", param_grad },     { "normal", param_normal }, { NULL, NULL },
 };
 
 /* ==== Optimisers ==== */

@@ -76,6 +76,20 @@ static int st_tensor(lua_State *L)
     return 1;
 }
 
+/* st:private(name) -> the tensor in pages of its own that may be written to; nil where it is better copied */
+static int st_private(lua_State *L)
+{
+    ft_err e;
+    ft_tensor *t;
+    ft_safetensors *st = check(L);
+    const char *name = luaL_checkstring(L, 2);
+    ft_box *b = ft_lua_box(L, FT_TENSOR, 0);
+    if (ft_safetensors_private(st, name, &t, &e)) return ft_lua_raise(L, &e);
+    b->p = t;
+    if (!t) lua_pushnil(L);
+    return 1;
+}
+
 static int st_metadata(lua_State *L)
 {
     lua_pushstring(L, ft_safetensors_metadata(check(L), luaL_checkstring(L, 2)));
@@ -83,7 +97,7 @@ static int st_metadata(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    { "names", st_names },       { "info", st_info },   { "tensor", st_tensor },
+    { "names", st_names },       { "info", st_info },   { "tensor", st_tensor }, { "private", st_private },
     { "metadata", st_metadata }, { "close", st_close }, { NULL, NULL },
 };
 

@@ -154,7 +154,7 @@ static int tensor_set(lua_State *L)
 {
     ft_tensor *t = check(L, 1);
     const int64_t i = check_index(L, t, 2);
-    luaL_argcheck(L, !t->drop, 1, "is read-only (mapped from a file)");
+    luaL_argcheck(L, !t->drop || t->writable, 1, "is read-only (mapped from a file)");
     set_element(L, t, i, 3);
     ft_weights_changed();
     return 0;
@@ -197,7 +197,7 @@ static int tensor_copy(lua_State *L)
 {
     ft_err e;
     ft_tensor *t = check(L, 1);
-    luaL_argcheck(L, !t->drop, 1, "is read-only (mapped from a file)");
+    luaL_argcheck(L, !t->drop || t->writable, 1, "is read-only (mapped from a file)");
     if (ft_tensor_convert(t, check(L, 2), &e)) return ft_lua_raise(L, &e);
     ft_weights_changed();
     lua_settop(L, 1);
@@ -207,7 +207,7 @@ static int tensor_copy(lua_State *L)
 static int tensor_fill(lua_State *L)
 {
     ft_tensor *t = check(L, 1);
-    luaL_argcheck(L, !t->drop, 1, "is read-only (mapped from a file)");
+    luaL_argcheck(L, !t->drop || t->writable, 1, "is read-only (mapped from a file)");
     const int64_t n = ft_shape_count(&t->shape);
     for (int64_t i = 0; i < n; i++) set_element(L, t, i, 2);
     ft_weights_changed();

@@ -171,7 +171,7 @@ ft_status ft_safetensors_open_bytes_as(ft_safetensors **out, ft_safetensors_pars
     ft_status s = file_new(&f, label, e);
     if (!s) {
         f->borrowed = 1;
-        f->map = (ft_map){ bytes, n };
+        f->map = (ft_map){ .data = bytes, .size = n };
         s = parse(f, e);
     }
     if (!s) return handle_of(out, f, e);
@@ -315,5 +315,53 @@ ft_status ft_safetensors_tensor(ft_safetensors *st, const char *name, ft_tensor 
         ft_context(e, "tensor '%s'", ft_safetensors_shown(name, shown));
         ft_context(e, "%s", t->file->path);
     }
+    return s;
+}
+
+/* ==== Private pages ==== */
+
+#define PRIVATE_FROM ((size_t)256 << 10) /* bytes below which copying costs less than a mapping */
+
+typedef struct pages {
+    void *at;
+    size_t bytes;
+} pages;
+
+static void pages_release(void *ctx)
+{
+    pages *p = ctx;
+
+    ft_private_close(p->at, p->bytes);
+    ft_mem_give_up(p->bytes);
+    ft_free(p);
+}
+
+ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor **out, ft_err *e)
+{
+    const ft_safetensors_entry *t = ft_safetensors_entry_of(st, name);
+
+    *out = NULL;
+    if (!t) return no_such(st, name, e);
+    const size_t at = (size_t)(t->file->data - t->file->map.data) + t->begin, bytes = t->info.bytes;
+    if (t->tensor != FT_F32 || t->strided || t->file->borrowed || t->info.rank > FT_MAX_RANK || bytes < PRIVATE_FROM ||
+        at % sizeof(float))
+        return FT_OK;
+
+    ft_shape shape = { .rank = t->info.rank, .dim = { 1, 1, 1, 1 } };
+    for (int i = 0; i < t->info.rank; i++) shape.dim[i] = t->info.dim[i];
+    pages *p = ft_malloc(sizeof *p);
+    if (!p) return ft_fail_mem(e, sizeof *p);
+    const int counted = ft_mem_claim(bytes);
+    *p = (pages){ counted ? ft_map_private(&t->file->map, t->file->path, at, bytes) : NULL, bytes };
+    if (!p->at) {
+        if (counted) ft_mem_give_up(bytes);
+        ft_free(p);
+        return FT_OK;
+    }
+    const ft_status s = ft_tensor_wrap(out, FT_F32, &shape, p->at, pages_release, p, e);
+    if (s)
+        pages_release(p);
+    else
+        (*out)->writable = 1;
     return s;
 }

@@ -63,6 +63,11 @@ const char *ft_safetensors_metadata(const ft_safetensors *st, const char *key); 
  * tensor (the nearest name is told), another dtype, or more than FT_MAX_RANK dimensions. */
 ft_status ft_safetensors_tensor(ft_safetensors *st, const char *name, ft_tensor **out, ft_err *e);
 
+/* The same as an f32 tensor that may be written to: its own private pages of the file, which become memory as they are
+ * written; its bytes are counted as memory all the same. *out is NULL where that is not worth it or cannot be: small tensors,
+ * other dtypes, a file that is another by now, the ceiling of memory. */
+ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor **out, ft_err *e);
+
 /* ==== Writing ==== */
 
 /* Write n tensors to path: there whole or, on any error, not at all. The data is ordered by dtype (I64, F32, I32,

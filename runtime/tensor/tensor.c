@@ -83,13 +83,13 @@ ft_status ft_tensor_shape_only(ft_tensor **out, ft_dtype dtype, const ft_shape *
     return FT_OK;
 }
 
-ft_status ft_tensor_new(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, ft_err *e)
+static ft_status make(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, void *(*alloc)(size_t), ft_err *e)
 {
     ft_tensor *t;
     const ft_status s = ft_tensor_shape_only(&t, dtype, shape, e);
     if (s) return s;
 
-    t->data = ft_block_alloc(t->bytes);
+    t->data = alloc(t->bytes);
     if (!t->data) {
         const size_t bytes = t->bytes;
         ft_tensor_release(t);
@@ -99,11 +99,14 @@ ft_status ft_tensor_new(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, 
     return FT_OK;
 }
 
+ft_status ft_tensor_new(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, ft_err *e)
+{
+    return make(out, dtype, shape, ft_block_alloc, e);
+}
+
 ft_status ft_tensor_zeros(ft_tensor **out, ft_dtype dtype, const ft_shape *shape, ft_err *e)
 {
-    const ft_status s = ft_tensor_new(out, dtype, shape, e);
-    if (!s) memset((*out)->data, 0, (*out)->bytes);
-    return s;
+    return make(out, dtype, shape, ft_block_zeros, e);
 }
 
 ft_status ft_tensor_view(ft_tensor **out, ft_tensor *base, int64_t first, const ft_shape *shape, ft_err *e)

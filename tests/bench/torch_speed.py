@@ -4,7 +4,7 @@
     torch_speed.py --shape minilm-l6 --lengths 128 --batch 32 --precision f32 --attention sdpa
 
 A BERT of random weights with a classification head: whole updates (forward, backward, clipping, fused AdamW, dropout 0.1),
-then evaluation under inference_mode. Prints one JSON line: non-padding tokens per second of both, and peak resident memory.
+then evaluation under inference_mode (--only leaves one of the two out). Prints one JSON line: non-padding tokens per second of both, and peak resident memory.
 --lengths is a number or a file of lengths, taken in order; --group sorts them before they are cut into batches, --fixed pads
 every row to 128 tokens.
 """
@@ -27,6 +27,7 @@ parser.add_argument("--medium", action="store_true", help="float32 products comp
 parser.add_argument("--compile", action="store_true")
 parser.add_argument("--group", action="store_true")
 parser.add_argument("--fixed", action="store_true")
+parser.add_argument("--only", choices=["train", "eval"])
 parser.add_argument("--threads", type=int, default=os.cpu_count())
 args = parser.parse_args()
 
@@ -63,7 +64,7 @@ def tensors_of(rows):
 
 
 def rate(times):
-    return sum(tokens for tokens, _ in times) / sum(seconds for _, seconds in times)
+    return sum(tokens for tokens, _ in times) / sum(seconds for _, seconds in times) if times else None
 
 
 torch.set_num_threads(args.threads)
@@ -80,7 +81,7 @@ training, evaluation = [], []
 batches = batches_of_rows()
 
 model.train()
-for number, rows in enumerate(batches):
+for number, rows in enumerate(batches if args.only != "eval" else []):
     batch = tensors_of(rows)
     start = time.perf_counter()
     with cast:
@@ -94,7 +95,7 @@ for number, rows in enumerate(batches):
 
 model.eval()
 with torch.inference_mode():
-    for number, rows in enumerate(batches):
+    for number, rows in enumerate(batches if args.only != "train" else []):
         batch = tensors_of(rows)
         start = time.perf_counter()
         with cast:

@@ -279,12 +279,23 @@ static ft_status check(const char *name)
     return ft_beneath_check(path("in"), name, &e);
 }
 
+/* Where there is no openat2, links are refused wherever they lead. */
+static int walks(void)
+{
+    return check("file") == FT_OK && check("old/file") == FT_OK && check("link") == FT_EUSAGE &&
+           check("near") == FT_EUSAGE && check("../out/file") == FT_EUSAGE && check("old/missing") == FT_OK;
+}
+
 static void paths_stay_beneath(void **state)
 {
     (void)state;
     ft_buf b = { 0 };
     ft_err e;
 
+    if (syscall(SYS_openat2, -1, NULL, NULL, 0) && errno == ENOSYS) { /* under qemu-user, too */
+        assert_true(walks());
+        return;
+    }
     assert_int_equal(check("file"), FT_OK);
     assert_int_equal(check("near"), FT_OK);
     assert_int_equal(check("old/../file"), FT_OK);
@@ -301,13 +312,6 @@ static void paths_stay_beneath(void **state)
     assert_int_equal(ft_beneath_read(&b, path("in"), "missing", 100, &e), FT_EIO);
     ft_buf_free(&b);
     assert_true(opens("in/link", O_RDONLY)); /* a plain open follows it */
-}
-
-/* Where there is no openat2, links are refused wherever they lead. */
-static int walks(void)
-{
-    return check("file") == FT_OK && check("old/file") == FT_OK && check("link") == FT_EUSAGE &&
-           check("near") == FT_EUSAGE && check("../out/file") == FT_EUSAGE && check("old/missing") == FT_OK;
 }
 
 /* As on a kernel before 5.6. */

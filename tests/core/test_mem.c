@@ -190,6 +190,28 @@ static void large_blocks_use_the_same_stretch_again(void **state)
     ft_block_trim();
 }
 
+static void zeros_are_zeros_wherever_they_lie(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = { 0, 40, 5000, 70000, 1 << 20, 5 << 20 };
+
+    for (int round = 0; round < 3; round++)
+        for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+            /* in what another block left, in part or wholly */
+            unsigned char *old = ft_block_alloc(sizes[k]);
+            memset(old, 0xa5, sizes[k]);
+            ft_block_free(old, sizes[k]);
+            const size_t size = sizes[k] + (size_t)round * sizes[k] / 2;
+            unsigned char *p = ft_block_zeros(size);
+            assert_non_null(p);
+            assert_int_equal((uintptr_t)p % 64, 0);
+            for (size_t i = 0; i < size; i++) assert_int_equal(p[i], 0);
+            memset(p, 0x5a, size);
+            ft_block_free(p, size);
+        }
+    ft_block_trim();
+}
+
 static void blocks_are_aligned_whole_and_waste_an_eighth(void **state)
 {
     (void)state;
@@ -219,6 +241,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(kept_blocks_make_room_below_the_ceiling, reset, reset),
         cmocka_unit_test_setup(a_freed_block_is_used_again, reset),
         cmocka_unit_test_setup(large_blocks_use_the_same_stretch_again, reset),
+        cmocka_unit_test_setup(zeros_are_zeros_wherever_they_lie, reset),
         cmocka_unit_test_setup_teardown(blocks_are_aligned_whole_and_waste_an_eighth, reset, reset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

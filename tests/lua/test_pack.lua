@@ -23,6 +23,19 @@ local function through(value, shared)
    return assert(pack.read(path, shared)), used, bytes:sha256()
 end
 
+check.test("digests of tensors are those of their bytes", function()
+   local tensors, wanted = {}, {}
+   for i, shape in ipairs { { 3 }, { 2, 5 }, { 0, 4 }, { 1, 2, 3, 4 } } do
+      tensors[i] = tensor.new(shape)
+      if i ~= 3 then tensors[i]:fill(i / 3) end
+      wanted[i] = pack.bytes(tensors[i]):sha256()
+   end
+   local got = pack.digests(tensors)
+   check.equal(#got, #wanted)
+   for i, digest in ipairs(wanted) do check.equal(got[i], digest) end
+   check.equal(#pack.digests {}, 0)
+end)
+
 check.test("numbers, texts, truth values, null", function()
    local back = through { 1, 1.0, 0.1, -0.0, math.maxinteger, math.mininteger, 1e300, "", "a\0b\xff", true, false, json.null }
    check.equal(math.type(back[1]), "integer")

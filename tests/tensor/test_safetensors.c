@@ -16,6 +16,66 @@
 
 #define T(dtype, shape, offsets) "{\"dtype\":\"" dtype "\",\"shape\":" shape ",\"data_offsets\":" offsets "}"
 
+/* ==== Pages of one's own ==== */
+
+#define LARGE 70000 /* numbers */
+
+static ft_tensor *private_pages(ft_safetensors *st, const char *name)
+{
+    ft_err e = { 0 };
+    ft_tensor *t = NULL;
+
+    assert_int_equal(ft_safetensors_private(st, name, &t, &e), FT_OK);
+    return t;
+}
+
+static void pages_of_ones_own_are_written_apart(void **state)
+{
+    (void)state;
+    const char *names[] = { "large", "odd", "small" };
+    ft_tensor *tensors[3], *read = NULL;
+    ft_safetensors *st = NULL;
+    ft_err e = { 0 };
+    char path[1024];
+
+    for (int k = 0; k < 3; k++) {
+        const ft_shape shape = ft_shape_of(1, k == 2 ? 5 : LARGE + k, 0, 0, 0);
+        assert_int_equal(ft_tensor_new(&tensors[k], FT_F32, &shape, &e), FT_OK);
+        for (int64_t i = 0; i < shape.dim[0]; i++) ((float *)tensors[k]->data)[i] = (float)(i % 1000 + k);
+    }
+    scratch_path(path, "own.safetensors");
+    assert_int_equal(ft_safetensors_write(path, 3, names, tensors, 0, NULL, NULL, &e), FT_OK);
+    assert_int_equal(ft_safetensors_open(&st, path, &e), FT_OK);
+    const size_t before = ft_mem_get().live;
+    ft_tensor *a = private_pages(st, "large"), *b = private_pages(st, "large"), *odd = private_pages(st, "odd");
+    assert_true(a && b && odd && a->data != b->data);
+    assert_true(ft_mem_get().live >= before + 3 * sizeof(float) * LARGE);
+    assert_null(private_pages(st, "small"));
+    assert_int_equal(ft_safetensors_private(st, "lrge", &read, &e), FT_EDATA);
+    assert_memory_equal(odd->data, tensors[1]->data, odd->bytes);
+    for (int64_t i = 0; i < LARGE; i++) ((float *)a->data)[i] = -1.0f;
+    assert_memory_equal(b->data, tensors[0]->data, b->bytes);
+    assert_int_equal(ft_safetensors_tensor(st, "large", &read, &e), FT_OK);
+    assert_memory_equal(read->data, tensors[0]->data, read->bytes);
+    ft_tensor_release(read);
+    ft_tensor_release(a);
+    ft_tensor_release(odd);
+
+    /* Another file of that name is not mistaken for it; what is mapped stays. */
+    memset(tensors[0]->data, 0, tensors[0]->bytes);
+    assert_int_equal(ft_safetensors_write(path, 3, names, tensors, 0, NULL, NULL, &e), FT_OK);
+    assert_null(private_pages(st, "large"));
+    ft_safetensors_release(st);
+    assert_true(((float *)b->data)[999] == 999.0f);
+    ft_tensor_release(b);
+    assert_int_equal(ft_safetensors_open(&st, path, &e), FT_OK);
+    ft_mem_set_limit(ft_mem_get().live + 1000);
+    assert_null(private_pages(st, "large"));
+    ft_mem_set_limit(0);
+    ft_safetensors_release(st);
+    for (int k = 0; k < 3; k++) ft_tensor_release(tensors[k]);
+}
+
 /* ==== Refusals ==== */
 
 static const struct {
@@ -449,6 +509,7 @@ int main(void)
 {
 #define IN_SCRATCH(f) cmocka_unit_test_setup_teardown(f, scratch_setup, scratch_teardown)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(pages_of_ones_own_are_written_apart, scratch_setup, scratch_teardown),
         cmocka_unit_test(each_malformed_header_has_its_message),
         cmocka_unit_test(a_false_length_is_told_with_what_the_file_may_be),
         cmocka_unit_test(every_truncation_is_refused),
