@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "core/buf.h"
 #include "core/mem.h"
@@ -20,6 +21,7 @@ static struct library {
     CURLcode (*set)(CURL *, CURLoption, ...);
     CURLcode (*get)(CURL *, CURLINFO, ...);
     void (*cleanup)(CURL *);
+    CURLcode (*pause)(CURL *, int);
     const char *(*error)(CURLcode);
     struct curl_slist *(*append)(struct curl_slist *, const char *);
     void (*free_all)(struct curl_slist *);
@@ -52,6 +54,7 @@ static ft_status library_load(ft_err *e)
         { "curl_easy_setopt", &lib.set },
         { "curl_easy_getinfo", &lib.get },
         { "curl_easy_cleanup", &lib.cleanup },
+        { "curl_easy_pause", &lib.pause },
         { "curl_easy_strerror", &lib.error },
         { "curl_slist_append", &lib.append },
         { "curl_slist_free_all", &lib.free_all },
@@ -89,11 +92,17 @@ const char *ft_transfer_library(void)
 
 struct ft_transfers {
     CURLM *multi;
+    ft_transfer *first;      /* all that run */
+    int64_t most_per_second; /* 0: no limit */
+    double budget;           /* bytes that may come now; below 0: too many came */
+    double at;               /* when that was */
 };
 
 struct ft_transfer {
     CURL *easy;
     ft_transfers *owner;
+    ft_transfer *next;
+    int paused; /* libcurl holds a piece of the body */
     struct curl_slist *headers;
     ft_request r;
     ft_reply reply;
@@ -192,6 +201,14 @@ static ft_status tell(ft_transfer *t)
 static size_t take_body(char *bytes, size_t size, size_t n, void *ctx)
 {
     ft_transfer *t = ctx;
+    if (t->err.code) return size * n + 1; /* it failed when it went on after a pause, which libcurl does not mind */
+    if (t->owner && t->owner->most_per_second) {
+        if (t->owner->budget <= 0) {
+            t->paused = 1;
+            return CURL_WRITEFUNC_PAUSE;
+        }
+        t->owner->budget -= (double)(size * n);
+    }
     if (tell(t) || t->r.on_body(t->r.ctx, bytes, size * n, &t->err)) return size * n + 1;
     return size * n;
 }
@@ -252,7 +269,6 @@ static void set_limits(CURL *c, const ft_request *r)
         lib.set(c, CURLOPT_LOW_SPEED_LIMIT, r->slow_bytes);
         lib.set(c, CURLOPT_LOW_SPEED_TIME, r->slow_seconds);
     }
-    if (r->most_per_second) lib.set(c, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)r->most_per_second);
 }
 
 static void set_options(ft_transfer *t)
@@ -306,7 +322,11 @@ ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_reques
         s = set_headers(t, e);
     }
     if (!s && lib.multi_add(ts->multi, t->easy)) s = ft_fail(e, FT_EMEM, "libcurl has no memory");
-    if (!s) t->owner = ts;
+    if (!s) {
+        t->owner = ts;
+        t->next = ts->first;
+        ts->first = t;
+    }
     if (s) {
         ft_transfer_free(t);
         return s;
@@ -316,10 +336,21 @@ ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_reques
     return FT_OK;
 }
 
+/* It does not run any more. */
+static void leave(ft_transfer *t)
+{
+    if (!t->owner) return;
+    ft_transfer **link = &t->owner->first;
+    while (*link != t) link = &(*link)->next;
+    *link = t->next;
+    lib.multi_remove(t->owner->multi, t->easy);
+    t->owner = NULL;
+}
+
 void ft_transfer_free(ft_transfer *t)
 {
     if (!t) return;
-    if (t->owner) lib.multi_remove(t->owner->multi, t->easy);
+    leave(t);
     if (t->easy) lib.cleanup(t->easy);
     if (t->headers) lib.free_all(t->headers);
     ft_free(t);
@@ -350,6 +381,40 @@ void ft_transfers_free(ft_transfers *ts)
     ft_free(ts);
 }
 
+/* ==== The speed of all together: a budget that grows with time ==== */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void ft_transfers_limit(ft_transfers *ts, int64_t most_per_second)
+{
+    ts->most_per_second = most_per_second;
+    ts->budget = 0;
+    ts->at = now();
+}
+
+/* Let those go on that wait for the budget; gives how long to wait for more of it, in ms. */
+static int share_budget(ft_transfers *ts, int milliseconds)
+{
+    const double t = now(), most = (double)ts->most_per_second;
+
+    if (!ts->most_per_second) return milliseconds;
+    ts->budget += (t - ts->at) * most;
+    ts->at = t;
+    if (ts->budget > most / 4) ts->budget = most / 4; /* what was not used is lost but for a quarter of a second */
+    for (ft_transfer *x = ts->first; x && ts->budget > 0; x = x->next)
+        if (x->paused) {
+            x->paused = 0;
+            lib.pause(x->easy, CURLPAUSE_CONT);
+        }
+    const double missing = 1000 * (1 - ts->budget) / most;
+    return missing > 0 && missing < milliseconds ? (int)missing + 1 : milliseconds;
+}
+
 /* The next one that libcurl says has ended. */
 static ft_transfer *next_ended(ft_transfers *ts)
 {
@@ -362,8 +427,7 @@ static ft_transfer *next_ended(ft_transfers *ts)
         lib.get(m->easy_handle, CURLINFO_PRIVATE, &private);
         ft_transfer *t = (ft_transfer *)(void *)private;
         t->code = m->data.result;
-        lib.multi_remove(ts->multi, t->easy);
-        t->owner = NULL;
+        leave(t);
         return t;
     }
     return NULL;
@@ -384,6 +448,7 @@ ft_status ft_transfers_wait(ft_transfers *ts, int milliseconds, ft_transfer **en
 {
     int running;
 
+    milliseconds = share_budget(ts, milliseconds);
     *ended = next_ended(ts);
     for (int pass = 0; pass < 2 && !*ended; pass++) {
         if (pass && lib.multi_poll(ts->multi, NULL, 0, milliseconds, NULL)) break;

@@ -34,7 +34,6 @@ typedef struct ft_request {
     const char *if_range; /* ... of this version, else everything; or NULL */
     long connect_seconds;
     long slow_bytes, slow_seconds; /* fewer bytes a second for that long are an error */
-    int64_t most_per_second;       /* 0: as fast as it goes */
     /* Called once when the head is complete, then for each piece of the body. Not FT_OK: stop. */
     ft_status (*on_reply)(void *ctx, const ft_reply *r, ft_err *e);
     ft_status (*on_body)(void *ctx, const void *bytes, size_t n, ft_err *e);
@@ -53,6 +52,10 @@ typedef struct ft_transfer ft_transfer;
 
 ft_status ft_transfers_new(ft_transfers **out, ft_err *e);
 void ft_transfers_free(ft_transfers *ts); /* all its transfers must be freed before */
+
+/* Let all transfers together take no more bytes a second than this, over any second; 0: as fast as it goes. libcurl's own limit
+ * counts only after what a socket holds was read, which is all of a small file. */
+void ft_transfers_limit(ft_transfers *ts, int64_t most_per_second);
 
 /* Begin. The request's texts are copied; ctx must outlive the transfer. */
 ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_request *r, ft_err *e);

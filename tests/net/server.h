@@ -1,7 +1,7 @@
 /* tests/net/server.h - a web server on loopback addresses that misbehaves as told; bounded, and ends by itself.
  *
  * It listens on 127.0.0.1 and, with the same port, on 127.0.0.2 ("another host"). A path is /BEHAVIOUR/SIZE[/...]; the body
- * of SIZE bytes is server_byte(0 ... SIZE-1).
+ * of SIZE bytes is server_byte(0 ... SIZE-1). It is a proxy as well.
  */
 #ifndef TESTS_NET_SERVER_H
 #define TESTS_NET_SERVER_H
@@ -13,12 +13,16 @@
 
 #include "core/sha256.h"
 
-enum { SERVER_PATHS = 64, SERVER_ENDLESS = 8 << 20, SERVER_DROP = 300000 };
+enum { SERVER_PATHS = 64, SERVER_ENDLESS = 8 << 20, SERVER_DROP = 300000, SERVER_ORDER = 256 };
 
 /* Shared with the server's processes. */
 typedef struct server_counts {
     atomic_long requests, sent; /* sent: bytes of bodies */
-    atomic_long token_here, token_elsewhere;
+    atomic_long token_here, token_elsewhere; /* requests with a token (Bearer) at 127.0.0.1, at 127.0.0.2 */
+    atomic_long login_here, login_elsewhere; /* with a user and password (Basic) */
+    atomic_long proxied, tunnels;            /* as a proxy: requests passed on, CONNECTs */
+    atomic_long met;                         /* that came to /meet/ */
+    char order[SERVER_ORDER];                        /* behaviours asked for, in order, with a blank after each */
     atomic_long seen[SERVER_PATHS]; /* requests of a path, by its hash */
 } server_counts;
 
