@@ -11,6 +11,8 @@ local sys = require "ftpipe.core.sys"
 local host = require "ftpipe.core.host"
 local artifact = require "ftpipe.artifact"
 local cache = require "ftpipe.cache"
+local downloads = require "ftpipe.cache.downloads"
+local unpacking = require "ftpipe.unpacking"
 local engine = require "ftpipe.cache.engine"
 local speeds = require "ftpipe.cache.speeds"
 local failure = require "ftpipe.failure"
@@ -226,6 +228,15 @@ local function parameters_of(plan)
    return out
 end
 
+-- What was fetched and unpacked for this run, by its keys in the store.
+local function downloads_of(run)
+   local keys = json.array(unpacking.used())
+   for _, source in ipairs(run.options.sources or {}) do
+      if source.sha256 then keys[#keys + 1] = downloads.key("fetched", source.sha256) end
+   end
+   return keys
+end
+
 --- run.json: what this run is, for `why`, `runs`, `show` and `compare`.
 function run_meta:note(done)
    local steps = json.array {}
@@ -237,7 +248,7 @@ function run_meta:note(done)
    end
    failure.try("system", fs.write(self.out .. "/run.json", json.encode { name = self.plan.name, file = self.plan.file,
       seed = self.plan.seed, command = self.options.command, version = self.options.version, params = parameters_of(self.plan),
-      computed_with = self.fingerprint, machine = self.options.machine, started = self.started,
+      sources = self.options.sources, downloads = downloads_of(self), computed_with = self.fingerprint, machine = self.options.machine, started = self.started,
       ended = done and sys.date() or nil, steps = steps, model = self.plan.model, report = self.plan.report } .. "\n"))
 end
 
@@ -401,6 +412,7 @@ local function execute(run)
       end
       host.collectgarbage()
    end
+   table.move(downloads_of(run), 1, #downloads_of(run), #taken + 1, taken)
    if #taken > 0 then run.schedule.store:note { event = "use", keys = taken } end
 end
 
@@ -421,7 +433,7 @@ local function make_certain(at)
 end
 
 --- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption),
--- force (true or a set of step ids), version and machine (to be noted), jobs (steps at a time), worker
+-- force (true or a set of step ids), version, machine and sources (to be noted), jobs (steps at a time), worker
 -- (the words that start one), foreign (called with plan, out and the store's directory where the plan has Lua of its own:
 -- ftpipe.sandbox.step).
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.

@@ -12,7 +12,8 @@ typedef struct exchange {
     int head_only, turn; /* turn: how often this path was asked for before */
     int64_t size, from;  /* from: first byte asked for, -1: all */
     char if_range[128];
-    int login; /* with a user and password */
+    char authorization[256];
+    int login; /* it is a user and password */
 } exchange;
 
 int exchange_text(exchange *x, const char *text);
@@ -21,7 +22,9 @@ int exchange_body(exchange *x, const void *bytes, size_t n);
 /* Serve what lies in the server's folder, with the layout of a model hub; 0 where the path is none of these:
  *   /files/PATH                                         the file, honestly
  *   /api/{models,datasets}/OWNER/NAME/revision/REV      what there is
- *   [/datasets]/OWNER/NAME/resolve/REV/FILE             small files here, large ones by a redirection to the other host */
+ *   [/datasets]/OWNER/NAME/resolve/REV/FILE             small files here, large ones by a redirection to the other host
+ * Revisions are 40 digits, or "main", which the file REVISION in the folder of a repository names, if it is there. Repositories of
+ * the owner "gated" want the token "good". */
 int hub_serve(exchange *x);
 
 /* What is asked of a proxy: CONNECT, and addresses with a host. 0 where the request is none of these. */

@@ -397,10 +397,10 @@ static int count_path(const exchange *x)
 }
 
 /* Whatever it is that is not a login counts as a token. */
-static void count_secret(const exchange *x, const char *authorization)
+static void count_secret(const exchange *x)
 {
     server_counts *c = x->server->counts;
-    if (!authorization[0]) return;
+    if (!x->authorization[0]) return;
     if (x->login)
         atomic_fetch_add(x->other ? &c->login_elsewhere : &c->login_here, 1);
     else
@@ -414,9 +414,20 @@ static void note_order(const exchange *x)
     snprintf(order + n, SERVER_ORDER - n, "%s ", x->behaviour);
 }
 
+/* "METHOD PATH FIRST-BYTE" as a line of the file .requests in the server's folder. */
+static void log_request(const exchange *x)
+{
+    char path[600], line[1200];
+    snprintf(path, sizeof path, "%s/.requests", x->server->folder);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    const int n = snprintf(line, sizeof line, "%s %.1000s %lld\n", x->method, x->path, (long long)x->from);
+    if (fd < 0 || write(fd, line, (size_t)n) != n) abort();
+    close(fd);
+}
+
 static void read_request(exchange *x)
 {
-    char range[64], token[256];
+    char range[64];
     long long size = 0, from = -1;
 
     sscanf(x->head, "%15s %1023s", x->method, x->path);
@@ -427,13 +438,14 @@ static void read_request(exchange *x)
     sscanf(range, "bytes=%lld-", &from);
     x->from = from;
     header(x, "If-Range", x->if_range, sizeof x->if_range);
-    header(x, "Authorization", token, sizeof token);
-    x->login = !strncmp(token, "Basic ", 6);
-    count_secret(x, token);
+    header(x, "Authorization", x->authorization, sizeof x->authorization);
+    x->login = !strncmp(x->authorization, "Basic ", 6);
+    count_secret(x);
     snprintf(x->etag, sizeof x->etag, "v%lld", size);
     atomic_fetch_add(&x->server->counts->requests, 1);
     x->turn = count_path(x);
     note_order(x);
+    if (x->server->folder) log_request(x);
 }
 
 static void serve(exchange *x)

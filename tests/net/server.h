@@ -30,10 +30,11 @@ typedef struct server {
     pid_t pid;
     int port;
     server_counts *counts;
-    const char *folder; /* what /folder/... serves, or NULL */
+    const char *folder; /* what is served, or NULL */
 } server;
 
-/* Start it; tls: with a certificate for localhost and 127.0.0.1 that is written to `ca`. folder: served below /folder/. */
+/* Start it; tls: with a certificate for localhost and 127.0.0.1 that is written to `ca`. folder: served with the layout of a
+ * hub (exchange.h); the file .requests in it tells what was asked. */
 void server_start(server *s, const char *folder, const char *ca);
 void server_stop(server *s);
 

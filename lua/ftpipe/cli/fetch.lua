@@ -15,6 +15,15 @@ Web addresses and models or data sets of a hub that are not here yet are fetched
    },
 }
 
+local function size_of(path)
+   local kind, size = require("ftpipe.core.fs").stat(path)
+   return kind == "directory" and require("ftpipe.cache").size_of(path) or size
+end
+
+local function size_text(bytes)
+   return bytes < 100e3 and ("%d bytes"):format(bytes) or ("%.1f MB"):format(bytes / 1e6)
+end
+
 --- A line for each thing that a plan names and that comes from elsewhere.
 ---@param wanted table[] from ftpipe.fetching
 function fetch.lines(wanted)
@@ -22,7 +31,8 @@ function fetch.lines(wanted)
    local out = {}
    for i, spec in ipairs(wanted) do
       local parts = { spec.path and "here" or spec.problem and "not here: " .. spec.problem or "to be fetched" }
-      if spec.size then parts[#parts + 1] = ("%.1f MB"):format(spec.size / 1e6) end
+      local size = spec.size or spec.path and size_of(spec.path)
+      if size then parts[#parts + 1] = size_text(size) end
       local licence = spec.licence or require("ftpipe.fetching").licence(spec)
       if licence then parts[#parts + 1] = "licence " .. licence end
       local commit = spec.hub and spec.path and hub.commit(spec.hub)

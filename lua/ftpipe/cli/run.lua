@@ -19,6 +19,7 @@ only the directory's path is printed.]],
       { name = "jobs", arg = "N", type = "integer", min = 1, max = 256, default = "1",
          help = "steps side by side, each in a process of its own; they share the processors" },
       { name = "worker", arg = "STEP", hidden = true, help = "compute this one step for the run in --out" },
+      { name = "revision", arg = "NAME=COMMIT", repeated = true, hidden = true, help = "of a worker: what a revision means" },
       { name = "dry-run", help = "only say what would run, as `ftpipe plan` does" },
       { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, default = "60",
          help = "time between checkpoints" },
@@ -54,6 +55,7 @@ local function worker_words(opts, file)
    add("memory", opts.memory)
    add("limit", opts.limit)
    for _, path in ipairs(opts.allow or {}) do add("allow", path) end
+   for _, word in ipairs(require("ftpipe.hub").resolved()) do add("revision", word) end
    return words
 end
 
@@ -85,6 +87,7 @@ local function evaluate(opts, positional)
 end
 
 function run.run(opts, positional)
+   for _, word in ipairs(opts.revision or {}) do require("ftpipe.hub").resolve(word) end
    local evaluated = evaluate(opts, positional)
    if opts.dry_run then
       sys.out(plan.text(evaluated, opts))
@@ -97,6 +100,7 @@ function run.run(opts, positional)
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
       checkpoint = opts.checkpoint, command = cli.typed(), force = plan.forced(opts, evaluated),
       version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs,
+      sources = require("ftpipe.fetching").origins(opts.fetch.wanted),
       worker = worker_words(opts, positional[1]), foreign = foreign(evaluated, opts, positional[1]) })
    progress:finish()
    if result.repeats and not opts.quiet then

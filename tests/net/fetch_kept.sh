@@ -1,0 +1,3 @@
+. tests/net/fetch_lib.sh
+check x true
+echo "$passed passed, $failed failed"
