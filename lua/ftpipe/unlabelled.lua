@@ -7,6 +7,7 @@
 local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
+local patterns = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
 
 local unlabelled = {}
@@ -15,7 +16,9 @@ local tables = { csv = "csv", tsv = "tsv", tab = "tsv", jsonl = "jsonl", ndjson 
 
 unlabelled.formats = { "auto", "lines", "paragraphs", "doc", "csv", "tsv", "jsonl", "json" }
 
---- Files below the paths given, folders searched in byte order of their names; hidden files are passed over.
+--- Files below the paths given, folders searched in byte order of their names; hidden files are passed over. A path may be a
+-- pattern, or lie elsewhere (ftpipe.source).
+-- What is still to be fetched stands for itself.
 ---@param paths string[]
 ---@return string[]
 function unlabelled.files(paths)
@@ -33,7 +36,11 @@ function unlabelled.files(paths)
          if not name:find "^%." then add((path:gsub("/$", "")) .. "/" .. name) end
       end
    end
-   for _, path in ipairs(paths) do add(source.path(path)) end
+   for _, text in ipairs(paths) do
+      local path = source.path(text)
+      if source.is_foreign(text) and not fs.stat(path) then out[#out + 1] = path
+      else for _, file in ipairs(patterns.some(path)) do add(file) end end
+   end
    if #out == 0 then failure.raise("usage", ("there are no files in %s"):format(table.concat(paths, ", "))) end
    return out
 end
