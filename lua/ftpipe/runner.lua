@@ -248,7 +248,8 @@ function run_meta:note(done)
    end
    failure.try("system", fs.write(self.out .. "/run.json", json.encode { name = self.plan.name, file = self.plan.file,
       seed = self.plan.seed, command = self.options.command, version = self.options.version, params = parameters_of(self.plan),
-      sources = self.options.sources, downloads = downloads_of(self), computed_with = self.fingerprint, machine = self.options.machine, started = self.started,
+      sources = self.options.sources, downloads = downloads_of(self),
+      computed_with = self.fingerprint, machine = self.options.machine, started = self.started,
       ended = done and sys.date() or nil, steps = steps, model = self.plan.model, report = self.plan.report } .. "\n"))
 end
 

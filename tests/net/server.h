@@ -17,13 +17,13 @@ enum { SERVER_PATHS = 64, SERVER_ENDLESS = 8 << 20, SERVER_DROP = 300000, SERVER
 
 /* Shared with the server's processes. */
 typedef struct server_counts {
-    atomic_long requests, sent; /* sent: bytes of bodies */
+    atomic_long requests, sent;              /* sent: bytes of bodies */
     atomic_long token_here, token_elsewhere; /* requests with a token (Bearer) at 127.0.0.1, at 127.0.0.2 */
     atomic_long login_here, login_elsewhere; /* with a user and password (Basic) */
     atomic_long proxied, tunnels;            /* as a proxy: requests passed on, CONNECTs */
     atomic_long met;                         /* that came to /meet/ */
-    char order[SERVER_ORDER];                        /* behaviours asked for, in order, with a blank after each */
-    atomic_long seen[SERVER_PATHS]; /* requests of a path, by its hash */
+    char order[SERVER_ORDER];                /* behaviours asked for, in order, with a blank after each */
+    atomic_long seen[SERVER_PATHS];          /* requests of a path, by its hash */
 } server_counts;
 
 typedef struct server {

@@ -34,9 +34,8 @@ int main(void)
         fflush(NULL);
         const int status = system(command);
         /* neither token nor login ever went to the host of large files */
-        const long elsewhere =
-            atomic_load(&web.counts->token_elsewhere) + atomic_load(&web.counts->login_elsewhere) +
-            atomic_load(&safe.counts->token_elsewhere) + atomic_load(&safe.counts->login_elsewhere);
+        const long elsewhere = atomic_load(&web.counts->token_elsewhere) + atomic_load(&web.counts->login_elsewhere) +
+                               atomic_load(&safe.counts->token_elsewhere) + atomic_load(&safe.counts->login_elsewhere);
         printf("%s: %d passed, %d failed\n", scripts[i], elsewhere == 0, elsewhere != 0);
         failed |= status != 0 || elsewhere != 0;
         server_stop(&web);

@@ -26,9 +26,10 @@ static server web, safe;
 static char *dir, *keys, ca[600], other_ca[600];
 static char right[FT_SHA256_HEX]; /* digest of SIZE bytes */
 
-static const char *const variables[] = { "http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy",
-                                         "NO_PROXY", "NETRC", "HOME", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "SSL_CERT_DIR",
-                                         "REQUESTS_CA_BUNDLE" };
+static const char *const variables[] = {
+    "http_proxy", "https_proxy", "HTTPS_PROXY",   "all_proxy",      "ALL_PROXY",    "no_proxy",          "NO_PROXY",
+    "NETRC",      "HOME",        "SSL_CERT_FILE", "CURL_CA_BUNDLE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"
+};
 
 static int clear(void **state)
 {

@@ -146,8 +146,8 @@ function care.clean(store, options)
    return removed
 end
 
---- Read every entry and compare it with its digests, also what was fetched and unpacked; what does not fit is removed. Gives the number of entries and the
--- keys that were damaged.
+--- Read every entry and compare it with its digests, also what was fetched and unpacked; what does not fit is removed. Gives the
+-- number of entries and the keys that were damaged.
 ---@param store ftpipe.cache
 function care.verify(store)
    store:begin()
