@@ -335,14 +335,14 @@ local function fetch(run)
    end
 end
 
--- Before foreign Lua is loaded: one that was asked beforehand makes the link `latest` in the end, which lies outside of what
--- is left to this process.
+-- Before the first step runs: one that was asked beforehand makes the link `latest` in the end, which lies outside of what is left
+-- to this process.
 local function enter(run, plan, options, store)
-   if not options.foreign then return end
+   if not options.enter then return end
    fetch(run)
    local link, target = latest_of(run.out)
    if link then run.notary = failure.try("system", process.notary(target, link)) end
-   options.foreign(plan, run.out, store.dir)
+   options.enter(plan, run.out, store.dir)
 end
 
 -- What a step that was not run left besides its artifact.
@@ -435,8 +435,7 @@ end
 
 --- Run a plan to its end. options: out, progress, checkpoint (seconds), command (to be repeated after an interruption),
 -- force (true or a set of step ids), version, machine and sources (to be noted), jobs (steps at a time), worker
--- (the words that start one), foreign (called with plan, out and the store's directory where the plan has Lua of its own:
--- ftpipe.sandbox.step).
+-- (the words that start one), enter (called with plan, out and the store's directory before the first step: ftpipe.sandbox.step).
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
 ---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)
@@ -480,7 +479,7 @@ function runner.work(plan, options)
    run.schedule = schedule.new(plan, at.store, { engine = at.computes, identities = at.identities,
       run = function(s, inputs) return guarded(run, s, inputs) end })
    run.log = failure.try("system", fs.append(run.log_path))
-   if options.foreign then options.foreign(plan, run.out, at.store.dir) end
+   if options.enter then options.enter(plan, run.out, at.store.dir) end
    for _, s in ipairs(plan.steps) do
       local state = run.schedule:state(s)
       if s == step and not state.key then failure.raise("system", ("the inputs of step '%s' are not there"):format(step.id)) end

@@ -6,6 +6,8 @@
  *   FAULT_CALLS=F   append the number of calls to this file at exit
  *   FAULT_OPENED=F  append every path that is opened for reading, and at exit every library that was loaded
  *   FAULT_FLOCK=1   flock succeeds for everybody
+ *   FAULT_SWAP=P    the file P is replaced by a link to P.swapped ...
+ *   FAULT_SWAP_AT=N ... before it is opened for reading the Nth time
  *
  * Counted are the calls by which something is written or published: fwrite, fflush and fsync of files, rename, mkdir,
  * unlink, unlinkat, symlink and opening for writing. Threads other than the first do none of these in ftpipe.
@@ -142,12 +144,25 @@ int symlink(const char *target, const char *path)
     return hit() ? -1 : real(target, path);
 }
 
+static void swap(const char *path)
+{
+    static long opened;
+    const char *file = getenv("FAULT_SWAP");
+    char target[4096];
+    if (!file || strcmp(file, path) || ++opened != number("FAULT_SWAP_AT")) return;
+    snprintf(target, sizeof target, "%s.swapped", path);
+    if (syscall(SYS_unlinkat, AT_FDCWD, path, 0) || syscall(SYS_symlinkat, target, AT_FDCWD, path)) abort();
+}
+
 FILE *fopen(const char *path, const char *mode)
 {
     FILE *(*real)(const char *, const char *);
     find(&real, "fopen");
     if (*mode != 'r' && hit()) return NULL;
-    if (*mode == 'r') tell("FAULT_OPENED", path);
+    if (*mode == 'r') {
+        tell("FAULT_OPENED", path);
+        swap(path);
+    }
     return real(path, mode);
 }
 
@@ -159,10 +174,12 @@ int open(const char *path, int flags, ...)
     const mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
     find(&real, "open");
-    if ((flags & O_ACCMODE) == O_RDONLY)
+    if ((flags & O_ACCMODE) == O_RDONLY) {
         tell("FAULT_OPENED", path);
-    else if (hit())
+        swap(path);
+    } else if (hit()) {
         return -1;
+    }
     return real(path, flags, mode);
 }
 

@@ -59,23 +59,23 @@ local function worker_words(opts, file)
    return words
 end
 
--- What is done before a step's foreign Lua is loaded; nil where the plan has none.
-local function foreign(evaluated, opts, file)
+-- What is done before the first step runs: the process gives up what steps do not need.
+local function enter(evaluated, opts, file)
    local step = require "ftpipe.sandbox.step"
-   if not step.has_foreign_code(evaluated) then return nil end
+   local foreign = step.has_foreign_code(evaluated)
    return function(run_plan, out, store)
-      local missing = require("ftpipe.sandbox").missing()
+      local missing = foreign and require("ftpipe.sandbox").missing()
       if missing and not opts.worker then sys.err(("! %s\n"):format(missing)) end
       local cut = opts["until"] and require("ftpipe.explain").find(run_plan, opts["until"]).id
-      step.enter(run_plan, { out = out, store = store, file = file, changes = opts.force ~= nil,
-         profile = (opts.jobs or 1) > 1 and "workers" or "step", opts = { set = opts.set, seed = opts.seed, ["until"] = cut } })
+      step.enter(run_plan, { out = out, store = store, file = file, changes = opts.force ~= nil, foreign = foreign,
+         workers = (opts.jobs or 1) > 1, opts = { set = opts.set, allow = opts.allow, seed = opts.seed, ["until"] = cut } })
    end
 end
 
 local function work(evaluated, opts, file)
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet, width = false }
    require("ftpipe.runner").work(evaluated, { step = opts.worker, out = opts.out, progress = progress,
-      checkpoint = opts.checkpoint, foreign = foreign(evaluated, opts, file) })
+      checkpoint = opts.checkpoint, enter = enter(evaluated, opts, file) })
 end
 
 -- Evaluate the file, and fetch first what it names and is not here.
@@ -101,7 +101,7 @@ function run.run(opts, positional)
       checkpoint = opts.checkpoint, command = cli.typed(), force = plan.forced(opts, evaluated),
       version = cli.facts.version, machine = machine.facts(), jobs = opts.jobs,
       sources = require("ftpipe.fetching").origins(opts.fetch.wanted),
-      worker = worker_words(opts, positional[1]), foreign = foreign(evaluated, opts, positional[1]) })
+      worker = worker_words(opts, positional[1]), enter = enter(evaluated, opts, positional[1]) })
    progress:finish()
    if result.repeats and not opts.quiet then
       sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))

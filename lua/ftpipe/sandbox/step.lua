@@ -1,5 +1,5 @@
---- The process that runs a pipeline's own functions, or a head that came with a model, gives up everything but its inputs and the
--- place of its results before that Lua is loaded: no network, no programs, no other processes; it reads the project, the
+--- What a process that runs steps gives up. Every run keeps only its inputs and the places of its results of all files. One that
+-- runs a pipeline's own functions, or a head that came with a model, gives up everything else too before that Lua is loaded: no network, no programs, no other processes; it reads the project, the
 -- declared inputs, the store and the system's libraries; it writes the run's directory and the store's staging place, and may
 -- add entries to the store but change none. Memory is counted as always; there is no time limit.
 
@@ -40,11 +40,16 @@ local function add_store(allowed, dir, changes)
    allowed[#allowed + 1] = { dir .. "/steps", changes and "rw" or "rn" }
 end
 
+-- Give up all other files.
+local function give_up_files(allowed)
+   sys.threads()      -- LLVM's OpenMP writes a shared-memory file when it is first asked for anything
+   if confine.facts().landlock and sandbox.on "landlock" then failure.try("system", confine.landlock(allowed)) end
+end
+
 -- Give up all else. `profile`: of the system calls.
 local function give_up(allowed, profile)
    local facts = confine.facts()
-   sys.threads()      -- LLVM's OpenMP writes a shared-memory file when it is first asked for anything
-   if facts.landlock and sandbox.on "landlock" then failure.try("system", confine.landlock(allowed)) end
+   give_up_files(allowed)
    if facts.seccomp and sandbox.on "seccomp" then failure.try("system", confine.seccomp(profile)) end
    sandbox.enter "step"
 end
@@ -84,16 +89,20 @@ local function bring_to_life(plan, file, opts)
    for _, s in ipairs(plan.steps) do s.unit, s.params = lived[s.id].unit, lived[s.id].params end
 end
 
---- What `ftpipe run` does before the first step of a plan with foreign code, once the run's directory is there.
+--- What `ftpipe run` does before the first step of a plan, once the run's directory is there. Where the plan has foreign code, all
+-- but its own work is given up; else only files, so that a link that is changed meanwhile leads nowhere.
 ---@param plan ftpipe.plan
----@param place { out: string, store: string, file: string, opts: table, profile: string, changes: boolean? } changes: entries of
--- the store may be replaced (--force)
+---@param place { out: string, store: string, file: string, opts: table, workers: boolean, changes: boolean?, foreign: boolean }
+-- changes: entries of the store may be replaced (--force)
 function step.enter(plan, place)
-   local allowed = { { place.file:match "^(.+)/[^/]*$" or ".", "r" }, { place.out, "rw" } }
-   add_system(allowed, place.profile == "workers" and "rx" or "r")
-   add_store(allowed, place.store, place.changes)
-   require("ftpipe.sandbox.access").each(plan, function(path) allowed[#allowed + 1] = { path, "r" } end)
-   give_up(allowed, place.profile)
+   local allowed = { { place.out, "rw" } }
+   add_system(allowed, place.workers and "rx" or "r")
+   if place.foreign then add_store(allowed, place.store, place.changes) else allowed[#allowed + 1] = { place.store, "rw" } end
+   for _, path in ipairs(require("ftpipe.sandbox.access").places(plan, place.file, place.opts)) do
+      allowed[#allowed + 1] = { path, "r" }
+   end
+   if not place.foreign then return give_up_files(allowed) end
+   give_up(allowed, place.workers and "workers" or "step")
    if plan.has_code then bring_to_life(plan, place.file, place.opts) end
 end
 
