@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <time.h>
 
 #include "core/buf.h"
@@ -112,83 +111,12 @@ struct ft_transfer {
     char message[CURL_ERROR_SIZE];
 };
 
-static void reply_clear(ft_reply *r)
-{
-    memset(r, 0, sizeof *r);
-    r->length = r->range_first = r->range_total = r->linked_size = r->retry_after = -1;
-}
-
-/* A number of bytes: digits only, no more than fit. */
-static int64_t number(const char *text)
-{
-    int64_t n = 0;
-    if (*text < '0' || *text > '9') return -1;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        if (n > (INT64_MAX - 9) / 10) return -1;
-        n = n * 10 + (*text - '0');
-    }
-    return *text == '\0' || *text == ' ' || *text == '/' || *text == '-' ? n : -1;
-}
-
-/* "bytes 100-199/1000"; the whole may be "*". */
-static void read_range(ft_reply *r, const char *text)
-{
-    if (strncasecmp(text, "bytes ", 6)) return;
-    r->range_first = number(text + 6);
-    const char *slash = strchr(text, '/');
-    if (slash) r->range_total = number(slash + 1);
-}
-
-static void read_field(ft_reply *r, const char *name, const char *value)
-{
-    const struct {
-        const char *name;
-        char *to;
-        size_t size;
-    } texts[] = {
-        { "etag", r->etag, sizeof r->etag },
-        { "last-modified", r->modified, sizeof r->modified },
-        { "content-encoding", r->encoding, sizeof r->encoding },
-        { "location", r->location, sizeof r->location },
-        { "x-repo-commit", r->commit, sizeof r->commit },
-        { "x-linked-etag", r->linked_etag, sizeof r->linked_etag },
-        { "x-error-message", r->why, sizeof r->why },
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (!strcasecmp(name, texts[i].name)) {
-            const size_t n = strlen(value); /* one that does not fit is as good as none */
-            snprintf(texts[i].to, texts[i].size, "%s", n < texts[i].size ? value : "");
-        }
-    if (!strcasecmp(name, "content-length")) r->length = number(value);
-    if (!strcasecmp(name, "x-linked-size")) r->linked_size = number(value);
-    if (!strcasecmp(name, "content-range")) read_range(r, value);
-}
-
 /* libcurl gives one line of the head at a time, and of each head where there are several (100 Continue). */
 static size_t take_header(char *bytes, size_t size, size_t n, void *ctx)
 {
     ft_transfer *t = ctx;
-    char line[4400];
-    size_t len = size * n;
-
-    const size_t all = len;
-    while (len && (bytes[len - 1] == '\n' || bytes[len - 1] == '\r')) len--;
-    if (len >= sizeof line) return all;
-    memcpy(line, bytes, len);
-    line[len] = '\0';
-    if (!strncmp(line, "HTTP/", 5)) {
-        reply_clear(&t->reply);
-        const char *space = strchr(line, ' ');
-        t->reply.status = space ? atoi(space + 1) : 0;
-        return all;
-    }
-    char *colon = strchr(line, ':');
-    if (colon) {
-        *colon++ = '\0';
-        while (*colon == ' ' || *colon == '\t') colon++;
-        read_field(&t->reply, line, colon);
-    }
-    return all;
+    ft_reply_line(&t->reply, bytes, size * n);
+    return size * n;
 }
 
 static ft_status tell(ft_transfer *t)
@@ -313,7 +241,7 @@ ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_reques
     if (!t) return ft_fail_mem(e, sizeof *t);
 
     t->r = *r;
-    reply_clear(&t->reply);
+    ft_reply_clear(&t->reply);
     ft_status s = FT_OK;
     if (!(t->easy = lib.init())) s = ft_fail(e, FT_EMEM, "libcurl has no memory");
     if (!s) s = set_range(t, e);

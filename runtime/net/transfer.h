@@ -13,18 +13,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
-
-/* What the head of an answer says. Texts are empty and numbers -1 where it says nothing. */
-typedef struct ft_reply {
-    int status;
-    char etag[300], modified[64], encoding[64], location[4000];
-    int64_t length;                    /* of this answer's body */
-    int64_t range_first, range_total;  /* of a 206: first byte, size of the whole */
-    char commit[64], linked_etag[300]; /* X-Repo-Commit, X-Linked-ETag */
-    int64_t linked_size;               /* X-Linked-Size */
-    char why[300];                     /* X-Error-Message */
-    long retry_after;                  /* seconds */
-} ft_reply;
+#include "net/reply.h"
 
 typedef struct ft_request {
     const char *url;

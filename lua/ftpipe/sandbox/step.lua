@@ -1,7 +1,8 @@
---- What a process that runs steps gives up. Every run keeps only its inputs and the places of its results of all files. One that
--- runs a pipeline's own functions, or a head that came with a model, gives up everything else too before that Lua is loaded: no network, no programs, no other processes; it reads the project, the
--- declared inputs, the store and the system's libraries; it writes the run's directory and the store's staging place, and may
--- add entries to the store but change none. Memory is counted as always; there is no time limit.
+--- What a process that runs steps gives up. Every run keeps, of all files, only its inputs and the places of its results. One that
+-- runs a pipeline's own functions, or a head that came with a model, gives up everything else too before that Lua is loaded: no
+-- network, no programs, no other processes; it reads the project, the declared inputs, the store and the system's libraries; it
+-- writes the run's directory and the store's staging place, and may add entries to the store but change none. Memory is counted
+-- as always; there is no time limit.
 
 local confine = require "ftpipe.core.confine"
 local fs = require "ftpipe.core.fs"
