@@ -60,6 +60,7 @@ static unsigned rights(const char *letters)
 {
     unsigned what = 0;
     if (strchr(letters, 'r')) what |= FT_LAND_READ;
+    if (strchr(letters, 'l')) what |= FT_LAND_LIST;
     if (strchr(letters, 'w')) what |= FT_LAND_WRITE;
     if (strchr(letters, 'n')) what |= FT_LAND_ADD;
     if (strchr(letters, 'a')) what |= FT_LAND_APPEND;
@@ -80,7 +81,7 @@ static ft_status allow_all(lua_State *L, ft_landlock *l, ft_err *e)
     return s;
 }
 
-/* confine.landlock { { path, letters }, ... } -> true, or nil, message. Letters: r read, w write, n make and move in what is
+/* confine.landlock { { path, letters }, ... } -> true, or nil, message. Letters: r read, l list folders, w write, n make and move in what is
  * new, a append, x execute. */
 static int confine_landlock(lua_State *L)
 {

@@ -132,10 +132,10 @@ local function add_chosen(out, step)
    for _, text in ipairs(source.texts(step)) do
       local base = source.base(text)
       local name = hub.parse(base, source.hub_type(step))
-      if name then out[#out + 1] = hub.repository(name) end      -- its snapshots are links to its blobs
+      if name then out[#out + 1] = { hub.repository(name), "r" } end      -- its snapshots are links to its blobs
       if base:find "^builtin:" then
          local ok, path = pcall(source.path, base)
-         if ok then out[#out + 1] = path end
+         if ok then out[#out + 1] = { path, "r" } end
       end
    end
 end
@@ -145,17 +145,18 @@ end
 ---@param plan ftpipe.plan
 ---@param file string the pipeline file
 ---@param opts table of the command
----@return string[]
+---@return { [1]: string, [2]: string }[] path and right (ftpipe.core.confine), "r" to read or "l" to list folders alone
 function access.places(plan, file, opts)
    local grants = access.grants(file, opts)
-   local out = { grants.project }
+   local out = { { grants.project, "r" } }
    for _, path in ipairs(grants.given) do
       if fs.stat(path) then
-         out[#out + 1] = path
+         out[#out + 1] = { path, "r" }
          local base = (fs.real(path) or ""):match "^(.*/%w+%-%-[^/]+)/snapshots/[^/]+$"
-         if base then out[#out + 1] = base end
+         if base then out[#out + 1] = { base, "r" } end
       elseif path:find "[*?]" then
-         for _, found in ipairs(files.expand(path)) do out[#out + 1] = found end
+         out[#out + 1] = { path:match "^([^*?]*)/" or path:find "^/" and "/" or ".", "l" }
+         for _, found in ipairs(files.expand(path)) do out[#out + 1] = { found, "r" } end
       end
    end
    for _, step in ipairs(plan.steps) do

@@ -99,9 +99,8 @@ function step.enter(plan, place)
    local allowed = { { place.out, "rw" } }
    add_system(allowed, place.workers and "rx" or "r")
    if place.foreign then add_store(allowed, place.store, place.changes) else allowed[#allowed + 1] = { place.store, "rw" } end
-   for _, path in ipairs(require("ftpipe.sandbox.access").places(plan, place.file, place.opts)) do
-      allowed[#allowed + 1] = { path, "r" }
-   end
+   local places = require("ftpipe.sandbox.access").places(plan, place.file, place.opts)
+   table.move(places, 1, #places, #allowed + 1, allowed)
    if not place.foreign then return give_up_files(allowed) end
    give_up(allowed, place.workers and "workers" or "step")
    if plan.has_code then bring_to_life(plan, place.file, place.opts) end
