@@ -40,6 +40,10 @@ ends "a member of a remote archive" 0 "nothing to run" sh -c "'$FTPIPE' fetch pi
     '$FTPIPE' plan pipelines/sentiment.lua --set head_epochs=1 --set epochs=1 --set lr=1e-3 --set model=hf:team/small --set data='$SERVER/files/reviews.tar.gz!/pack/train.csv'"
 gzip -c "$SITE/reviews.csv" > "$work/reviews.csv.gz"
 ends "a compressed file" 0 "nothing to run" job plan --set model=hf:team/small --set data="$work/reviews.csv.gz"
+tar -C "$SITE/team" -czf "$SITE/small.tar.gz" small
+check "an encoder in a remote archive" job fetch --set model="$SERVER/files/small.tar.gz" --set data="$SITE/reviews.csv"
+ends "is the same encoder" 0 "nothing to run" job plan --set model="$SERVER/files/small.tar.gz" --set data="$SITE/reviews.csv"
+ends "also as a member" 0 "nothing to run" job plan --set model="$SITE/small.tar.gz!/small" --set data="$SITE/reviews.csv"
 ends "an address of a file" 0 "nothing to run" job plan --set model=hf:team/small --set data="file://$work/reviews.csv"
 ends "no such member" 2 "there is no pack/none.csv in it" job plan --set model=hf:team/small --set data="$SITE/reviews.tar.gz!/pack/none.csv"
 check "a data set of the hub" run --set model=hf:team/small --set data=hf:team/rows --out "$work/b"

@@ -1,5 +1,5 @@
 # tests/net/fetch_kept.sh - what is kept of what was fetched: commits in runs, parts of weights, the care of downloads; and every
-# step that reads files reads them from everywhere. Started by tests/net/test_fetch.c with a server at $SERVER that serves $SITE.
+# step that reads files reads them from everywhere. Started by tests/net/test_fetch_kept.c with a server at $SERVER that serves $SITE.
 # shellcheck shell=sh
 . tests/net/fetch_lib.sh
 mkdir -p "$SITE/team" "$SITE/texts/more"

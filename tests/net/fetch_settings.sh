@@ -1,5 +1,5 @@
 # tests/net/fetch_settings.sh - what the environment and options say about downloads: the hub's variables, proxies, logins,
-# authorities, speed; progress; several processes; kills. Started by tests/net/test_fetch.c with servers at $SERVER and $SAFE
+# authorities, speed; progress; several processes; kills. Started by tests/net/test_fetch_settings.c with servers at $SERVER and $SAFE
 # (TLS, signed by $CA) that serve the folder $SITE.
 # shellcheck shell=sh
 . tests/net/fetch_lib.sh

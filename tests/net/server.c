@@ -20,7 +20,7 @@
 #include "exchange.h"
 #include "tls.h"
 
-enum { LIFE = 240 }; /* seconds, at most */
+enum { LIFE = 290 }; /* seconds, at most */
 
 /* ==== Bodies ==== */
 
@@ -444,6 +444,7 @@ static void read_request(exchange *x)
     snprintf(x->etag, sizeof x->etag, "v%lld", size);
     atomic_fetch_add(&x->server->counts->requests, 1);
     x->turn = count_path(x);
+    atomic_store(&x->server->counts->last_from, (long)from);
     note_order(x);
     if (x->server->folder) log_request(x);
 }

@@ -21,6 +21,7 @@ typedef struct server_counts {
     atomic_long token_here, token_elsewhere; /* requests with a token (Bearer) at 127.0.0.1, at 127.0.0.2 */
     atomic_long login_here, login_elsewhere; /* with a user and password (Basic) */
     atomic_long proxied, tunnels;            /* as a proxy: requests passed on, CONNECTs */
+    atomic_long last_from;                   /* first byte asked for by the last request, -1: all */
     atomic_long met;                         /* that came to /meet/ */
     char order[SERVER_ORDER];                /* behaviours asked for, in order, with a blank after each */
     atomic_long seen[SERVER_PATHS];          /* requests of a path, by its hash */
