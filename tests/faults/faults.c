@@ -55,21 +55,27 @@ static int hit(void)
     return 1;
 }
 
-static void append(const char *file, const char *text)
+/* Opened at the start, because a process may give up files later. */
+static int to_calls = -1, to_opened = -1, maps = -1;
+
+static int open_now(const char *path, int flags)
 {
-    const int fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND, 0666);
-    if (fd < 0) return;
-    if (write(fd, text, strlen(text)) < 0) abort();
-    close(fd);
+    return path ? (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666) : -1;
 }
 
-static void tell(const char *variable, const char *text)
+__attribute__((constructor)) static void at_start(void)
+{
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    to_calls = open_now(getenv("FAULT_CALLS"), flags);
+    to_opened = open_now(getenv("FAULT_OPENED"), flags);
+    if (to_opened >= 0) maps = open_now("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+}
+
+static void tell(int fd, const char *text)
 {
     char line[4352];
-    const char *file = getenv(variable);
-    if (!file) return;
-    snprintf(line, sizeof line, "%s\n", text);
-    append(file, line);
+    const int n = snprintf(line, sizeof line, "%s\n", text);
+    if (fd >= 0 && write(fd, line, (size_t)n) < 0) abort();
 }
 
 static int is_file(FILE *f)
@@ -160,7 +166,7 @@ FILE *fopen(const char *path, const char *mode)
     find(&real, "fopen");
     if (*mode != 'r' && hit()) return NULL;
     if (*mode == 'r') {
-        tell("FAULT_OPENED", path);
+        tell(to_opened, path);
         swap(path);
     }
     return real(path, mode);
@@ -175,7 +181,7 @@ int open(const char *path, int flags, ...)
     va_end(arguments);
     find(&real, "open");
     if ((flags & O_ACCMODE) == O_RDONLY) {
-        tell("FAULT_OPENED", path);
+        tell(to_opened, path);
         swap(path);
     } else if (hit()) {
         return -1;
@@ -194,13 +200,13 @@ __attribute__((destructor)) static void at_exit(void)
 {
     char line[4096];
     snprintf(line, sizeof line, "%ld", calls);
-    tell("FAULT_CALLS", line);
-    FILE *maps = getenv("FAULT_OPENED") ? fopen("/proc/self/maps", "r") : NULL;
-    while (maps && fgets(line, sizeof line, maps)) {
+    tell(to_calls, line);
+    FILE *list = maps >= 0 ? fdopen(maps, "r") : NULL;
+    while (list && fgets(line, sizeof line, list)) {
         char *path = strchr(line, '/');
         if (!path) continue;
         path[strcspn(path, "\n")] = '\0';
-        tell("FAULT_OPENED", path);
+        tell(to_opened, path);
     }
-    if (maps) fclose(maps);
+    if (list) fclose(list);
 }
