@@ -47,7 +47,8 @@ local function fail(item, state)
       not state.disk and "the same command goes on where it stopped" or nil)
 end
 
--- How far all are together. Sizes that were told beforehand count until the answer tells; where one is not known, the sum is not.
+-- How far all are together, once anything came. Sizes that were told beforehand count until the answer tells; where one is not
+-- known, the sum is not. Gives whether the stage has begun.
 local function show(progress, set, items, begun)
    local size, total, before = 0, 0, 0
    for _, item in ipairs(items) do
@@ -56,9 +57,11 @@ local function show(progress, set, items, begun)
       size, total = size + (s.size or 0), total and whole and total + whole
       before = before + (s.size or 0) - (s.fetched or 0)
    end
+   if not begun and size == before then return false end
    if not begun then progress:stage("fetching", nil, "kB", before // KB) end
    progress:expect(total and total // KB)
    progress:update { step = size // KB }
+   return true
 end
 
 -- Let them run to their end; the first that fails ends all.
@@ -77,10 +80,7 @@ local function await(set, items, opts)
             item.note = state.note
          end
       end
-      if opts.show and opts.progress then
-         show(opts.progress, set, items, begun)
-         begun = true
-      end
+      if opts.show and opts.progress then begun = show(opts.progress, set, items, begun) end
    until running == 0
 end
 

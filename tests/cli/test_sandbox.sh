@@ -63,10 +63,13 @@ row()
     # so that what ends it is the limit of memory, on a machine that is busy too
     limit_of_row=
     [ "$protection" = memory ] && limit_of_row=120 patience=150
-    begin=$(date +%s%N)
-    FTPIPE_UNPROTECTED=$broken attempt "$script" "$kind"
-    code=$?
-    spent=$((($(date +%s%N) - begin) / 1000000))
+    for _ in 1 2 3; do # a busy machine may be late once
+        begin=$(date +%s%N)
+        FTPIPE_UNPROTECTED=$broken attempt "$script" "$kind"
+        code=$?
+        spent=$((($(date +%s%N) - begin) / 1000000))
+        [ "$kind" = hangs ] && [ $spent -ge 1200 ] || break
+    done
     check "$script is held back (exit code $code)" test $code = 3 -o "$kind" != plan -a $code = 2
     [ "$protection" != memory ] || check "$script ends by its memory" grep -q "memory" "$work/message"
     check "$script is no fault of ftpipe's" sh -c '! grep -q "internal error" "$1"' - "$work/message"

@@ -87,7 +87,11 @@ sed -i 's/, check_certificates=false//' "$work/insecure.lua"
 ends "nor does it leave the option out" 4 "certificate" "$FTPIPE" fetch "$work/insecure.lua"
 FTPIPE_UNPROTECTED=environment,access,landlock,seccomp,modules ends "nor one that has all else" 4 "certificate" "$FTPIPE" fetch "$work/insecure.lua"
 
-# ---- speed, progress ----
+# ---- size, speed, progress ----
+
+printf 'local ft = require "ftpipe"\nreturn ft.pipeline { name = "x", outputs = { o = ft.read { from = ft.download { url = "%s/files/reviews.csv", max_bytes = 100 } } } }\n' \
+    "$SERVER" > "$work/limited.lua"
+ends "a limit of size" 4 "bytes, more than the limit of 100" "$FTPIPE" fetch "$work/limited.lua"
 
 begin=$(date +%s)
 check "a limit of speed" get "$SERVER/plain/60000" --rate 20K
