@@ -132,6 +132,13 @@ for locks in kept ${stub:+stubbed}; do
     check "nothing is left over" sh -c "[ -z \"\$(find '$work/store' -name '*.part' -o -name '*.about')\" ]"
     check "and it is there once" test "$(find "$work/store/downloads/sha256" -type f | wc -l)" -eq 1
 done
+rm -rf "$work/store" "$work/hf"
+MODEL=hf:team/small
+for number in 1 2 3; do sh "$work/plain.sh" > "$work/hub$number" 2>&1 & done
+wait
+check "three processes fetch one model" who HF_HUB_OFFLINE=1 HF_HOME="$work/hf" -- sh "$work/plain.sh"
+check "which all have" sh -c "cat '$work'/hub[123] | grep -c 'hf:team/small: here' | grep -qx 3"
+check "and leave nothing over" sh -c "[ -z \"\$(find '$work/hf' -name '*.part' -o -name '*.about')\" ]"
 for signal in KILL INT; do
     rm -rf "$work/store"
     "$FTPIPE" fetch "$work/get.lua" --set data="$SERVER/steady/3000000" > "$work/first" 2>&1 &
