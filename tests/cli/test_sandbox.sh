@@ -115,10 +115,14 @@ for what in 'ft.read { name = "../../x", from = "rows.csv" }' 'ft.read { name = 
     printf 'local ft = require "ftpipe"\nreturn ft.pipeline { name = "x", outputs = { o = %s } }\n' "$what" > names.lua
     attempt names graph
     check "a step's name is no path: $what" test $? = 2
+    FTPIPE_UNPROTECTED=names attempt names graph
+    check "it would be one: $what" test $? = 0
 done
 printf 'local ft = require "ftpipe"\nreturn ft.pipeline { name = "../x", outputs = { o = ft.read { from = "rows.csv" } } }\n' > names.lua
 attempt names graph
 check "nor is the pipeline's" grep -q "a name has no" "$work/message"
+FTPIPE_UNPROTECTED=names attempt names graph
+check "which would be one, too" test $? = 0
 
 # What took too long is told with its place.
 printf 'local ft = require "ftpipe"\nwhile true do pcall(function() while true do end end) end\n' > slow.lua
@@ -169,5 +173,7 @@ check "and the next one" cmp -s "$work/plan1" "$work/plan3"
 printf 'print("\\27[31mred\\7")\nlocal ft = require "ftpipe"\nreturn ft.pipeline { name = "x", outputs = { o = ft.read { from = "rows.csv" } } }\n' > colour.lua
 attempt colour graph
 check "what is printed cannot steer the terminal" grep -q '^?\[31mred?$' "$work/message"
+FTPIPE_UNPROTECTED=output attempt colour graph
+check "which it would" grep -q "$(printf '\33')" "$work/message"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -12,7 +12,7 @@ local sandbox = {}
 
 --- All protections, and what each holds back.
 sandbox.protections = { "absence", "environment", "bytecode", "finalizers", "handlers", "libraries", "metatables", "modules",
-   "memory", "time", "landlock", "seccomp", "access", "output" }
+   "names", "memory", "time", "landlock", "seccomp", "access", "output" }
 
 local off
 
