@@ -137,19 +137,10 @@ function fetching.listing(spec, opts)
    return hub.read_listing(spec.hub, answers[1].text or "")
 end
 
-local function note_listing(spec, listing)
-   local dir = ("%s/hub/%s"):format(remote.directory(), (spec.hub.type .. "/" .. spec.hub.id):gsub("/", "--"))
-   fs.mkdirs(dir)
-   fs.write(("%s/%s.json"):format(dir, listing.commit), json.encode { licence = listing.licence, gated = listing.gated })
-end
-
 --- The licence that the hub stated when it was fetched, or nil.
 function fetching.licence(spec)
-   local commit = spec.hub and hub.commit(spec.hub)
-   local text = commit and fs.read(("%s/hub/%s/%s.json"):format(remote.directory(),
-      (spec.hub.type .. "/" .. spec.hub.id):gsub("/", "--"), commit))
-   local note = text and json.decode(text)
-   return type(note) == "table" and note.licence or nil
+   local note = spec.hub and hub.noted(spec.hub)
+   return note and note.licence or nil
 end
 
 -- The text of a file of a repository, into memory.
@@ -217,7 +208,7 @@ local function fetch_repository(spec, opts)
    await(set, missing, { progress = opts.progress, show = true })
    for _, file in ipairs(files) do hub.link(spec.hub, listing.commit, file.name, file.etag) end
    hub.note(spec.hub, listing.commit)
-   note_listing(spec, listing)
+   hub.note_listing(spec.hub, listing)
    spec.path, spec.licence = hub.find(spec.hub), listing.licence
 end
 

@@ -6,8 +6,11 @@
 local net = require "ftpipe.core.net"
 local fs = require "ftpipe.core.fs"
 local sys = require "ftpipe.core.sys"
+local json = require "ftpipe.core.json"
+local cache = require "ftpipe.cache"
 local checkpoint_files = require "ftpipe.checkpoint_files"
 local failure = require "ftpipe.failure"
+local patterns = require "ftpipe.reading.files"
 
 local hub = {}
 
@@ -97,6 +100,31 @@ function hub.resolve(word)
    if name then resolved[name] = commit end
 end
 
+-- ==== What the hub said of a commit ====
+
+local function note_path(spec, commit)
+   return ("%s/downloads/hub/%s/%s.json"):format(cache.directory(), (spec.type .. "/" .. spec.id):gsub("/", "--"), commit)
+end
+
+--- Note what a repository holds, so that it can be told later whether all that is needed is here.
+---@param spec table from hub.parse
+---@param listing { commit: string, licence: string?, gated: boolean, files: string[] }
+function hub.note_listing(spec, listing)
+   local path = note_path(spec, listing.commit)
+   failure.try("system", fs.mkdirs(path:match "^(.*)/"))
+   failure.try("system", fs.write(path, json.encode { licence = listing.licence, gated = listing.gated,
+      files = json.array(listing.files) }))
+end
+
+--- { licence, gated, files } of what a name means here, or nil: another program may have fetched it.
+---@param spec table from hub.parse
+function hub.noted(spec)
+   local commit = hub.commit(spec)
+   local text = commit and fs.read(note_path(spec, commit))
+   local note = text and json.decode(text)
+   return type(note) == "table" and note or nil
+end
+
 -- ==== Which files are needed ====
 
 local beside = { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json",
@@ -119,7 +147,11 @@ function hub.needed(spec, names, read)
    local there, out = set_of(names), {}
    if spec.path then
       if there[spec.path] then return { spec.path }, true end
-      for _, name in ipairs(names) do if name:sub(1, #spec.path + 1) == spec.path .. "/" then out[#out + 1] = name end end
+      local is_pattern = spec.path:find "[*?]" ~= nil
+      for _, name in ipairs(names) do
+         local below = name:sub(1, #spec.path + 1) == spec.path .. "/"
+         if below or is_pattern and patterns.fits(spec.path, name) then out[#out + 1] = name end
+      end
       return out, true
    end
    if spec.type == "models" then
@@ -149,13 +181,14 @@ function hub.find(spec)
    local commit = hub.commit(spec)
    local dir = commit and ("%s/snapshots/%s"):format(hub.repository(spec), commit)
    if not dir or fs.stat(dir) ~= "directory" then return nil end
-   if spec.path then return fs.stat(dir .. "/" .. spec.path) and dir .. "/" .. spec.path or nil end
-   local needed, whole = hub.needed(spec, names_below(dir, "", {}), function(name) return fs.read(dir .. "/" .. name, INDEX) end)
+   local note = hub.noted(spec) or {}
+   local names = type(note.files) == "table" and note.files or names_below(dir, "", {})
+   local needed, whole = hub.needed(spec, names, function(name) return fs.read(dir .. "/" .. name, INDEX) end)
    if #needed == 0 or not whole then return nil end
    for _, name in ipairs(needed) do      -- a link may outlive its blob, an index have come before its parts
       if not fs.stat(dir .. "/" .. name) then return nil end
    end
-   return dir
+   return spec.path and dir .. "/" .. spec.path or dir
 end
 
 -- ==== Addresses ====

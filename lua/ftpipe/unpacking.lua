@@ -58,17 +58,27 @@ local function descend(dir)
    return dir
 end
 
---- The file or folder that a member of an archive is unpacked to; all of it without a member.
+-- The folder that one of an archive, or all of it, is unpacked to.
+local function whole(path, folder, limits)
+   local encoding = limits and limits.encoding or ""
+   local what = folder and fs.sha256(folder .. "\0" .. encoding):sub(1, 20) or "all" .. encoding:gsub("[^%w]", "")
+   return unpacked(path, what, function(target) return net.unpack(path, folder, target, limits or {}) end) or path
+end
+
+--- The file or folder that a member of an archive is unpacked to; all of it without a member; of a pattern: the same pattern
+-- where it is unpacked.
 ---@param path string of the archive
 ---@param member string?
 ---@param limits { bytes: integer?, entries: integer?, depth: integer?, encoding: string? }?
 function unpacking.member(path, member, limits)
    member = member and member:gsub("^/+", ""):gsub("/+$", "")
    if member == "" then member = nil end
-   local encoding = limits and limits.encoding or ""
-   local what = member and fs.sha256(member .. "\0" .. encoding):sub(1, 20) or "all" .. encoding:gsub("[^%w]", "")
-   local dir = unpacked(path, what, function(target) return net.unpack(path, member, target, limits or {}) end)
-   if not dir then return path end
+   if member and member:find "[*?]" then      -- a pattern: of what its folder is unpacked to
+      local folder, rest = member:match "^([^*?]*)/(.*)$"
+      return whole(path, folder, limits) .. "/" .. (rest or member)
+   end
+   local dir = whole(path, member, limits)
+   if dir == path then return path end
    local file = member and dir .. "/" .. member:match "[^/]*$"
    if file and fs.stat(file) == "file" and #(fs.list(dir) or {}) == 1 then return file end
    return member and dir or descend(dir)

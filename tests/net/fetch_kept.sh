@@ -126,6 +126,37 @@ ends "a corpus of several" 0 "documents" corpus "$SERVER/files/texts.tar.gz,$SIT
 check "has all their documents" grep -q "180 documents\|: 1[0-9][0-9] documents.*held out: [0-9][0-9]* documents" "$work/said"
 ends "a pattern that nothing matches" 2 "no file matches $SITE/texts/*.tex" corpus "$SITE/texts/*.tex" "$work/none"
 
+# ---- data sets of which only a part is here, and patterns ----
+
+mkdir -p "$SITE/team/parted" "$SITE/tables"
+cp "$work/reviews.csv" "$SITE/team/parted/train.csv"
+cp "$work/reviews.csv" "$SITE/team/parted/test.csv"
+head -n 31 "$work/reviews.csv" > "$SITE/tables/a.csv"
+{ head -n 1 "$work/reviews.csv"; tail -n +32 "$work/reviews.csv"; } > "$SITE/tables/b.csv"
+tar -C "$SITE" -czf "$SITE/tables.tar.gz" tables
+mkdir -p "$SITE/team/patterns" && cp "$SITE"/tables/*.csv "$SITE/team/patterns"
+cat > "$work/rows.lua" << 'LUA'
+local ft = require "ftpipe"
+local p = ft.params { data = "" }
+return ft.pipeline { name = "rows", outputs = { rows = ft.split { rows = ft.read { from = p.data } } } }
+LUA
+rows() { "$FTPIPE" run "$work/rows.lua" --quiet --set data="$1" --out "$2"; }
+read_digest() { grep -o '"digest":"[0-9a-f]*","id":"read"' "$1/run.json"; }
+check "one file of a data set" rows hf:datasets/team/parted/test.csv "$work/r0"
+ends "is not the data set" 4 "--offline was given" "$FTPIPE" run "$work/rows.lua" --offline --set data=hf:team/parted --out "$work/none"
+check "which is fetched when it is wanted" rows hf:team/parted "$work/r1"
+check "with all its files" test "$(find "$HF_HOME/hub/datasets--team--parted/snapshots" -name '*.csv' | wc -l)" -eq 2
+check "a pattern of files here" rows "$SITE/tables/*.csv" "$work/p0"
+number=0
+for from in "$SERVER/files/tables.tar.gz!/tables/*.csv" "$SITE/tables.tar.gz!/tables/?.csv" "hf:datasets/team/patterns/*.csv"; do
+    number=$((number + 1))
+    check "a pattern of $from" rows "$from" "$work/p$number"
+    check "are the same rows" grep -q '"ran":false' "$work/p$number/run.json"
+    check "by content: $from" test "$(read_digest "$work/p0")" = "$(read_digest "$work/p$number")" -a -n "$(read_digest "$work/p0")"
+done
+ends "a pattern that fits nothing in an archive" 2 "no file matches" rows "$SITE/tables.tar.gz!/tables/*.tsv" "$work/none"
+ends "nor on the hub" 2 "no *.tsv in it" rows "hf:datasets/team/patterns/*.tsv" "$work/none"
+
 # ---- care of what was fetched ----
 
 rm -rf "$work/store"

@@ -104,7 +104,7 @@ local function sources_of(step)
             plain[#plain + 1] = source.path((source.base(text)))
          elseif type(text) == "string" then      -- ftpipe chose where that lies: what comes with it, and what was fetched
             local ok, path = pcall(source.path, text, source.hub_type(step))
-            if ok then trusted[#trusted + 1] = path end
+            if ok then trusted[#trusted + 1] = path:match "^([^*?]*)/[^/]*[*?]" or path end
          end
       end
    end
