@@ -35,11 +35,14 @@ int __lsan_is_turned_off(void) { return calls_are_gone; }
 
 /* ==== Files, calls, limits ==== */
 
-/* confine.facts() -> { landlock = version or false, seccomp = true or false } of this kernel */
+/* confine.facts() -> { landlock = version or false, seccomp = true or false, shadowed } of this kernel; shadowed: this program was
+ * built with a sanitizer, which looks for leaks in the end */
 static int confine_facts(lua_State *L)
 {
     const int abi = ft_landlock_abi();
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 3);
+    lua_pushboolean(L, SHADOWED);
+    lua_setfield(L, -2, "shadowed");
     if (abi)
         lua_pushinteger(L, abi);
     else

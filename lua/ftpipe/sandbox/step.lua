@@ -101,7 +101,10 @@ function step.enter(plan, place)
    if place.foreign then add_store(allowed, place.store, place.changes) else allowed[#allowed + 1] = { place.store, "rw" } end
    local places = require("ftpipe.sandbox.access").places(plan, place.file, place.opts)
    table.move(places, 1, #places, #allowed + 1, allowed)
-   if not place.foreign then return give_up_files(allowed) end
+   if not place.foreign then
+      if confine.facts().shadowed then allowed[#allowed + 1] = { "/proc", "r" } end      -- where a sanitizer looks for leaks
+      return give_up_files(allowed)
+   end
    give_up(allowed, place.workers and "workers" or "step")
    if plan.has_code then bring_to_life(plan, place.file, place.opts) end
 end
