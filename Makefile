@@ -207,7 +207,7 @@ real_programs := $(call built,$(wildcard tests/*/real_*.c))
 test_scripts := $(wildcard tests/lua/test_*.lua tests/cli/test_*.sh)
 only = $(strip $(if $(ONLY),$(foreach t,$(1),$(if $(findstring $(ONLY),$(t:$(B)/%=%)),$(t))),$(1)))
 
-test: $(call only,$(test_programs)) $(if $(call only,$(test_scripts) tests/net/test_fetch.c),$(BIN))
+test: $(call only,$(test_programs)) $(if $(call only,$(test_scripts) $(wildcard tests/net/test_fetch*.c)),$(BIN))
 	@FTPIPE=$(BIN) sh tests/run.sh $(call only,$(test_programs) $(test_scripts))
 
 test-slow: $(slow_programs) $(test_programs) $(BIN)

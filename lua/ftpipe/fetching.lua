@@ -4,6 +4,7 @@ local net = require "ftpipe.core.net"
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
+local cache = require "ftpipe.cache"
 local failure = require "ftpipe.failure"
 local hub = require "ftpipe.hub"
 local remote = require "ftpipe.remote"
@@ -46,24 +47,26 @@ local function fail(item, state)
       not state.disk and "the same command goes on where it stopped" or nil)
 end
 
-local function show(progress, set, numbers)
-   if not progress then return end
-   local size, total = 0, 0
-   for _, n in ipairs(numbers) do
-      local s = set:state(n)
-      size, total = size + (s.size or 0), total and s.total and total + s.total
+-- How far all are together, once anything came. Sizes that were told beforehand count until the answer tells; where one is not
+-- known, the sum is not. Gives whether the stage has begun.
+local function show(progress, set, items, begun)
+   local size, total, before = 0, 0, 0
+   for _, item in ipairs(items) do
+      local s = set:state(item.number)
+      local whole = s.total or item.size
+      size, total = size + (s.size or 0), total and whole and total + whole
+      before = before + (s.size or 0) - (s.fetched or 0)
    end
-   if progress.fetching ~= total then      -- the sum is known when every answer has begun
-      progress:stage("fetching", total and total // KB or nil, "kB", size // KB)
-      progress.fetching = total
-   end
+   if not begun and size == before then return false end
+   if not begun then progress:stage("fetching", nil, "kB", before // KB) end
+   progress:expect(total and total // KB)
    progress:update { step = size // KB }
+   return true
 end
 
 -- Let them run to their end; the first that fails ends all.
 local function await(set, items, opts)
-   local numbers = {}
-   for i, item in ipairs(items) do numbers[i] = item.number end
+   local begun = false
    repeat
       local running = failure.try("network", set:step(100))
       if sys.interrupted() > 0 then
@@ -77,7 +80,7 @@ local function await(set, items, opts)
             item.note = state.note
          end
       end
-      if opts.show then show(opts.progress, set, numbers) end
+      if opts.show and opts.progress then begun = show(opts.progress, set, items, begun) end
    until running == 0
 end
 
@@ -134,31 +137,48 @@ function fetching.listing(spec, opts)
    return hub.read_listing(spec.hub, answers[1].text or "")
 end
 
-local function note_listing(spec, listing)
-   local dir = ("%s/hub/%s"):format(remote.directory(), (spec.hub.type .. "/" .. spec.hub.id):gsub("/", "--"))
-   fs.mkdirs(dir)
-   fs.write(("%s/%s.json"):format(dir, listing.commit), json.encode { licence = listing.licence, gated = listing.gated })
-end
-
 --- The licence that the hub stated when it was fetched, or nil.
 function fetching.licence(spec)
-   local commit = spec.hub and hub.commit(spec.hub)
-   local text = commit and fs.read(("%s/hub/%s/%s.json"):format(remote.directory(),
-      (spec.hub.type .. "/" .. spec.hub.id):gsub("/", "--"), commit))
-   local note = text and json.decode(text)
-   return type(note) == "table" and note.licence or nil
+   local note = spec.hub and hub.noted(spec.hub)
+   return note and note.licence or nil
 end
 
--- Names, entity tags and sizes of the files that are needed.
-local function heads(spec, listing, opts)
-   local names, requests = hub.needed(spec.hub, listing.files), {}
+-- The text of a file of a repository, into memory.
+local function text_of(spec, listing, name, opts)
+   local what = asked({ take = "text", most = hub.INDEX }, hub.file_url(spec.hub, listing.commit, name))
+   return ask(opts, { { text = spec.text .. " " .. name, what = what } })[1].text
+end
+
+-- The files that are needed; an index of weights tells which parts are.
+local function needed(spec, listing, opts)
+   local names, whole = hub.needed(spec.hub, listing.files, function(name) return text_of(spec, listing, name, opts) end)
    if #names == 0 then
       failure.raise("data", ("%s: there is %s in it"):format(spec.text, spec.hub.path and "no " .. spec.hub.path
          or spec.hub.type == "models" and "no config.json with model.safetensors or pytorch_model.bin"
          or "no train.csv (or .tsv, .jsonl, .json, .txt)"))
    end
+   if not whole then failure.raise("data", ("%s: %s is no index of weights"):format(spec.text, names[#names])) end
+   return names
+end
+
+--- What came from where, for a run to note: { name, step, commit or sha256, licence } of each.
+---@param wanted table[] from fetching.ensure
+function fetching.origins(wanted)
+   local out = json.array {}
+   for i, spec in ipairs(wanted) do
+      local note = spec.remote and not spec.remote.sha256 and remote.known(spec.remote.url)
+      out[i] = { name = spec.text, step = spec.step.id, commit = spec.hub and hub.commit(spec.hub),
+         sha256 = spec.remote and (spec.remote.sha256 or note and note.sha256) or nil,
+         licence = spec.licence or fetching.licence(spec) }
+   end
+   return out
+end
+
+-- Names, entity tags and sizes of the files that are needed.
+local function heads(spec, listing, opts)
+   local names, requests = needed(spec, listing, opts), {}
    for i, name in ipairs(names) do
-      requests[i] = { text = spec.text, name = name,
+      requests[i] = { text = spec.text .. " " .. name, name = name,
          what = asked({ take = "head" }, hub.file_url(spec.hub, listing.commit, name)) }
    end
    local answers, out = ask(opts, requests), {}
@@ -188,7 +208,7 @@ local function fetch_repository(spec, opts)
    await(set, missing, { progress = opts.progress, show = true })
    for _, file in ipairs(files) do hub.link(spec.hub, listing.commit, file.name, file.etag) end
    hub.note(spec.hub, listing.commit)
-   note_listing(spec, listing)
+   hub.note_listing(spec.hub, listing)
    spec.path, spec.licence = hub.find(spec.hub), listing.licence
 end
 
@@ -209,6 +229,7 @@ function fetching.ensure(plan, opts)
       if missing and spec.remote then addresses[#addresses + 1] = spec end
    end
    if #addresses > 0 then
+      cache.open():begin()      -- nobody shall clean meanwhile
       sys.catch_interrupts()
       local set <close> = new_set(opts)
       for _, spec in ipairs(addresses) do add_address(set, spec, opts) end

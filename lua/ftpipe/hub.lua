@@ -6,9 +6,16 @@
 local net = require "ftpipe.core.net"
 local fs = require "ftpipe.core.fs"
 local sys = require "ftpipe.core.sys"
+local json = require "ftpipe.core.json"
+local cache = require "ftpipe.cache"
+local checkpoint_files = require "ftpipe.checkpoint_files"
 local failure = require "ftpipe.failure"
+local patterns = require "ftpipe.reading.files"
 
 local hub = {}
+
+local INDEX = 32 << 20      -- bytes that an index of weights may have
+hub.INDEX = INDEX
 
 local function variable(name)
    local value = sys.getenv(name)
@@ -62,17 +69,66 @@ end
 --- The folder of a repository in the cache.
 function hub.repository(spec) return ("%s/%s--%s"):format(hub.directory(), spec.type, (spec.id:gsub("/", "--"))) end
 
---- The commit that a revision stands for here, or nil.
+local resolved = {}      -- what revisions mean for the rest of this process, whatever another one fetches meanwhile
+
+local function name_of(spec) return ("%s/%s@%s"):format(spec.type, spec.id, spec.revision) end
+
+--- The commit that a revision stands for here, or nil. The same one as long as this process lives, unless it fetches anew.
 function hub.commit(spec)
    if #spec.revision == 40 and spec.revision:find "^%x+$" then return spec.revision end
+   local known = resolved[name_of(spec)]
+   if known then return known end
    local text = fs.read(("%s/refs/%s"):format(hub.repository(spec), spec.revision), 256)
-   return text and text:match "^%s*(%x+)%s*$"
+   local commit = text and text:match "^%s*(%x+)%s*$"
+   resolved[name_of(spec)] = commit
+   return commit
+end
+
+--- What revisions mean, as words for another process ...
+---@return string[]
+function hub.resolved()
+   local out = {}
+   for name, commit in pairs(resolved) do out[#out + 1] = name .. "=" .. commit end
+   table.sort(out)
+   return out
+end
+
+--- ... and such a word taken over.
+---@param word string
+function hub.resolve(word)
+   local name, commit = word:match "^(.+)=(%x+)$"
+   if name then resolved[name] = commit end
+end
+
+-- ==== What the hub said of a commit ====
+
+local function note_path(spec, commit)
+   return ("%s/downloads/hub/%s/%s.json"):format(cache.directory(), (spec.type .. "/" .. spec.id):gsub("/", "--"), commit)
+end
+
+--- Note what a repository holds, so that it can be told later whether all that is needed is here.
+---@param spec table from hub.parse
+---@param listing { commit: string, licence: string?, gated: boolean, files: string[] }
+function hub.note_listing(spec, listing)
+   local path = note_path(spec, listing.commit)
+   failure.try("system", fs.mkdirs(path:match "^(.*)/"))
+   failure.try("system", fs.write(path, json.encode { licence = listing.licence, gated = listing.gated,
+      files = json.array(listing.files) }))
+end
+
+--- { licence, gated, files } of what a name means here, or nil: another program may have fetched it.
+---@param spec table from hub.parse
+function hub.noted(spec)
+   local commit = hub.commit(spec)
+   local text = commit and fs.read(note_path(spec, commit))
+   local note = text and json.decode(text)
+   return type(note) == "table" and note or nil
 end
 
 -- ==== Which files are needed ====
 
 local beside = { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "vocab.json",
-   "merges.txt", "sentencepiece.bpe.model", "spiece.model", "added_tokens.json", "ftpipe.json" }
+   "merges.txt", "added_tokens.json", "ftpipe.json" }
 local splits = { train = true, valid = true, validation = true, dev = true, test = true }
 local tables = { csv = true, tsv = true, jsonl = true, json = true, txt = true, conll = true }
 
@@ -82,41 +138,33 @@ local function set_of(names)
    return out
 end
 
--- Weights: whole, in parts by the index, or as PyTorch pickles them.
-local function weights_of(names, there)
-   if there["model.safetensors"] then return { "model.safetensors" } end
-   local out = {}
-   if there["model.safetensors.index.json"] then
-      out[1] = "model.safetensors.index.json"
-      for _, name in ipairs(names) do if name:find "^model%-%d+%-of%-%d+%.safetensors$" then out[#out + 1] = name end end
-   elseif there["pytorch_model.bin"] then
-      out[1] = "pytorch_model.bin"
-   end
-   return out
-end
-
 --- The files that are needed of those that there are.
 ---@param spec table from hub.parse
 ---@param names string[]
----@return string[]
-function hub.needed(spec, names)
+---@param read fun(name: string): string? the text of an index of weights
+---@return string[] names, boolean whole false: an index of weights cannot be read
+function hub.needed(spec, names, read)
    local there, out = set_of(names), {}
    if spec.path then
-      if there[spec.path] then return { spec.path } end
-      for _, name in ipairs(names) do if name:sub(1, #spec.path + 1) == spec.path .. "/" then out[#out + 1] = name end end
-      return out
+      if there[spec.path] then return { spec.path }, true end
+      local is_pattern = spec.path:find "[*?]" ~= nil
+      for _, name in ipairs(names) do
+         local below = name:sub(1, #spec.path + 1) == spec.path .. "/"
+         if below or is_pattern and patterns.fits(spec.path, name) then out[#out + 1] = name end
+      end
+      return out, true
    end
    if spec.type == "models" then
+      local weights, whole = checkpoint_files.weights(function(name) return there[name] end, read)
+      if not there["config.json"] or #weights == 0 then return {}, true end
       for _, name in ipairs(beside) do if there[name] then out[#out + 1] = name end end
-      local weights = weights_of(names, there)
-      if not there["config.json"] or #weights == 0 then return {} end
-      return table.move(weights, 1, #weights, #out + 1, out)
+      return table.move(weights, 1, #weights, #out + 1, out), whole
    end
    for _, name in ipairs(names) do
       local split, ending = name:match "^([%w_%-]+)%.(%w+)$"
       if split and splits[split] and tables[ending] then out[#out + 1] = name end
    end
-   return out
+   return out, true
 end
 
 local function names_below(dir, prefix, out)
@@ -133,18 +181,14 @@ function hub.find(spec)
    local commit = hub.commit(spec)
    local dir = commit and ("%s/snapshots/%s"):format(hub.repository(spec), commit)
    if not dir or fs.stat(dir) ~= "directory" then return nil end
-   if spec.path then return fs.stat(dir .. "/" .. spec.path) and dir .. "/" .. spec.path or nil end
-   local names = names_below(dir, "", {})
-   local needed = hub.needed(spec, names)
-   if #needed == 0 then return nil end
-   for _, name in ipairs(needed) do      -- a link may outlive its blob
+   local note = hub.noted(spec) or {}
+   local names = type(note.files) == "table" and note.files or names_below(dir, "", {})
+   local needed, whole = hub.needed(spec, names, function(name) return fs.read(dir .. "/" .. name, INDEX) end)
+   if #needed == 0 or not whole then return nil end
+   for _, name in ipairs(needed) do      -- a link may outlive its blob, an index have come before its parts
       if not fs.stat(dir .. "/" .. name) then return nil end
    end
-   local parts = 0
-   for _, name in ipairs(needed) do parts = math.max(parts, math.tointeger(tonumber(name:match "%-of%-(%d+)%.")) or 0) end
-   local have = 0
-   for _, name in ipairs(needed) do have = have + (name:find "%-of%-%d+%." and 1 or 0) end
-   return have >= parts and dir or nil
+   return spec.path and dir .. "/" .. spec.path or dir
 end
 
 -- ==== Addresses ====
@@ -176,6 +220,7 @@ end
 --- Note what a revision stands for.
 function hub.note(spec, commit)
    if spec.revision == commit then return end
+   resolved[name_of(spec)] = commit
    local path = ("%s/refs/%s"):format(hub.repository(spec), spec.revision)
    failure.try("system", fs.mkdirs(path:match "^(.*)/"))
    failure.try("system", fs.write(path, commit))

@@ -251,7 +251,7 @@ local function tabular_source(self, reader, path, opts)
    local n_wanted = #wanted
    for i, name in ipairs(columns) do wanted[n_wanted + i] = name ~= "" and name or tostring(i) end
    local function read()
-      local row = table.pack(reader:next(wanted))
+      local row = table.pack(reader:next(wanted, n_wanted))
       if row[1] == nil then return nil end
       if not row[1] then fail(row[2], row[2]:find("no column", 1, true) and not opts.text and TEXT_HINT or nil) end
       return { text = self:join { table.unpack(row, 2, n_text + 1) },
@@ -317,6 +317,10 @@ local function object_text(self, columns, object, where)
          local near = sys.nearest(column, paths_of(object, "", {}))
          fail(("%s: no column '%s'; %s"):format(where, column, near and ("did you mean '%s'?"):format(near)
             or #keys > 0 and "there: " .. table.concat(keys, ", ") or "the object is empty"), TEXT_HINT)
+      end
+      if type(value) == "table" and #value == 0 and next(value) ~= nil then
+         fail(('%s: "%s" is an object, no text; name a field of it, as in "%s"'):format(where, column,
+            paths_of(value, column .. ".", {})[1]), TEXT_HINT)
       end
       parts[i] = cell_text(value)
    end

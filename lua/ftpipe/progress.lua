@@ -13,10 +13,12 @@ local meta = { __index = methods }
 
 local REDRAW, LINE = 0.1, 10      -- seconds between two drawings, and between two plain lines
 local BAR, LEAST_BAR = 24, 6      -- cells of the bar; below the second it is left out
+local UPDATES = "updates"         -- what is counted where nothing is said
 local SMOOTH = 0.9                -- of the running mean of loss and speed
 
 ---@class ftpipe.progress
 ---@field stage fun(self, name: string, total?: integer, unit?: string, start?: integer)
+---@field expect fun(self, total: integer?)
 ---@field update fun(self, state: ftpipe.progress_state)
 ---@field line fun(self, text: string)
 ---@field finish fun(self)
@@ -65,7 +67,8 @@ end
 local function fields(self, now)
    local at, out = self.at, {}
    local function add(drop, text) out[#out + 1] = { text = text, drop = drop } end
-   add(0, self.total and ("%d/%d"):format(at.step, self.total) or ("%d %s"):format(at.step, self.unit))
+   local of = self.total and ("%d/%d"):format(at.step, self.total) or tostring(at.step)
+   add(0, self.total and self.unit == UPDATES and of or ("%s %s"):format(of, self.unit))
    if at.epoch and at.epochs and at.epochs > 1 then add(3, ("epoch %d/%d"):format(at.epoch, at.epochs)) end
    if self.loss then add(5, ("loss %.4f"):format(self.loss)) end
    if at.lr then add(1, ("lr %.2e"):format(at.lr)) end
@@ -146,12 +149,16 @@ end
 --- start how many of them there are already (default: one less than the first update tells).
 function methods:stage(name, total, unit, start)
    if self.name then end_stage(self) end
-   self.name, self.total, self.unit = name:gsub("%c", "?"), total, unit or "updates"
+   self.name, self.total, self.unit = name:gsub("%c", "?"), total, unit or UPDATES
    if not utf8.len(self.name) then self.name = self.name:gsub("[\x80-\xff]", "?") end
    self.loss, self.speed, self.start, self.printed_step = nil, nil, start, nil
    self.began = self.now()
    self.printed = self.began
 end
+
+--- How much there is turned out, or turned out to be something else.
+---@param total integer?
+function methods:expect(total) self.total = total end
 
 --- Tell where the stage is.
 function methods:update(state)

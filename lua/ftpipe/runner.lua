@@ -9,6 +9,8 @@ local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local cache = require "ftpipe.cache"
+local downloads = require "ftpipe.cache.downloads"
+local unpacking = require "ftpipe.unpacking"
 local engine = require "ftpipe.cache.engine"
 local failure = require "ftpipe.failure"
 local process = require "ftpipe.core.process"
@@ -100,6 +102,15 @@ local function parameters_of(plan)
    return out
 end
 
+-- What was fetched and unpacked for this run, by its keys in the store.
+local function downloads_of(run)
+   local keys = json.array(unpacking.used())
+   for _, source in ipairs(run.options.sources or {}) do
+      if source.sha256 then keys[#keys + 1] = downloads.key("fetched", source.sha256) end
+   end
+   return keys
+end
+
 --- run.json: what this run is, for `why`, `runs`, `show` and `compare`.
 function run_meta:note(done)
    local steps = json.array {}
@@ -111,6 +122,7 @@ function run_meta:note(done)
    end
    failure.try("system", fs.write(self.out .. "/run.json", json.encode { name = self.plan.name, file = self.plan.file,
       seed = self.plan.seed, command = self.options.command, version = self.options.version, params = parameters_of(self.plan),
+      sources = self.options.sources, downloads = downloads_of(self),
       computed_with = self.fingerprint, machine = self.options.machine, started = self.started,
       ended = done and sys.date() or nil, steps = steps, model = self.plan.model, report = self.plan.report } .. "\n"))
 end
@@ -178,7 +190,7 @@ local function link_latest(out)
    if base then fs.symlink(n, base .. "/latest") end
 end
 
--- Whether a step waits for something that needs the network, which no process with foreign Lua has.
+-- Whether a step fetches something, which needs the network and files that other steps do without.
 local function fetches(run)
    for _, step in ipairs(run.plan.steps) do
       if step.unit.fetches then return true end
@@ -196,7 +208,7 @@ end
 local function execute(run)
    workers.say_last_end(run)
    if not all_there(run) then
-      if run.options.is_foreign and fetches(run) then workers.phase(run, ".fetch") end
+      if fetches(run) then workers.phase(run, ".fetch") end
       workers.phase(run, ".preflight")
       workers.execute(run, run.options.jobs or 1)
    end
@@ -205,6 +217,7 @@ local function execute(run)
       local state = run.schedule:state(step)
       if state.record and not state.ran then taken[#taken + 1] = state.key end
    end
+   table.move(downloads_of(run), 1, #downloads_of(run), #taken + 1, taken)
    if #taken > 0 then run.schedule.store:note { event = "use", keys = taken } end
    workers.phase(run, ".results")
 end
@@ -233,8 +246,7 @@ local function drop_remains(out)
 end
 
 --- Run a plan to its end. options: out, progress, command (to be repeated after an interruption), force (true or a set of step
--- ids), version and machine (to be noted), jobs (steps at a time), worker (the words that start one), quiet, is_foreign (whether
--- the plan has Lua of its own, which workers confine).
+-- ids), version, machine and sources (to be noted), jobs (steps at a time), worker (the words that start one), quiet.
 -- `repeats` says that nothing was done, because `out` is the finished run of the same plan.
 ---@return { out: string, report: string, repeats: boolean? }
 function runner.run(plan, options)

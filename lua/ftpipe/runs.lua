@@ -83,6 +83,7 @@ local function settings_of(run)
    for id, values in pairs(run.metrics and run.metrics.settled or {}) do
       for name, value in pairs(values) do out[("%s.%s (used)"):format(id, name)] = text_of(value) end
    end
+   for _, source in ipairs(run.about.sources or {}) do out[source.name] = source.commit or source.sha256 end
    out.seed, out.version, out.computed_with = text_of(run.about.seed), run.about.version, run.about.computed_with
    return out
 end

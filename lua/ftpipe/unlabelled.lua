@@ -7,6 +7,7 @@
 local data = require "ftpipe.core.data"
 local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
+local patterns = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
 
 local unlabelled = {}
@@ -15,7 +16,11 @@ local tables = { csv = "csv", tsv = "tsv", tab = "tsv", jsonl = "jsonl", ndjson 
 
 unlabelled.formats = { "auto", "lines", "paragraphs", "doc", "csv", "tsv", "jsonl", "json" }
 
---- Files below the paths given, folders searched in byte order of their names; hidden files are passed over.
+unlabelled.encodings = { "auto", "utf-8", "utf-16", "utf-16le", "utf-16be", "latin-1" }
+
+--- Files below the paths given, folders searched in byte order of their names; hidden files are passed over. A path may be a
+-- pattern, or lie elsewhere (ftpipe.source).
+-- What is still to be fetched stands for itself.
 ---@param paths string[]
 ---@return string[]
 function unlabelled.files(paths)
@@ -33,23 +38,27 @@ function unlabelled.files(paths)
          if not name:find "^%." then add((path:gsub("/$", "")) .. "/" .. name) end
       end
    end
-   for _, path in ipairs(paths) do add(source.path(path)) end
+   for _, text in ipairs(paths) do
+      local path = source.path(text)
+      if source.is_foreign(text) and not fs.stat(path) then out[#out + 1] = path
+      else for _, file in ipairs(patterns.some(path)) do add(file) end end
+   end
    if #out == 0 then failure.raise("usage", ("there are no files in %s"):format(table.concat(paths, ", "))) end
    return out
 end
 
 -- Rows of a reader: an iterator over (line number, values...), which raises at a bad row.
-local function rows(path, format, columns, header)
-   local reader = failure.try("data", data.open(path, { format = format, columns = columns, header = header }))
+local function rows(path, format, columns, encoding)
+   local reader = failure.try("data", data.open(path, { format = format, columns = columns, encoding = encoding }))
    return function()
-      local row = table.pack(reader:next(columns))
+      local row = table.pack(reader:next(columns, #columns))
       if row[1] == false then failure.raise("data", row[2]) end
       return table.unpack(row, 1, row.n)
    end
 end
 
-local function visit_table(path, format, columns, visit)
-   local next_row = rows(path, format, columns)
+local function visit_table(path, format, opts, visit)
+   local next_row = rows(path, format, opts.text or { "text" }, opts.encoding)
    while true do
       local row = table.pack(next_row())
       if row[1] == nil then return end
@@ -60,9 +69,9 @@ local function visit_table(path, format, columns, visit)
    end
 end
 
-local function visit_lines(path, format, visit)
+local function visit_lines(path, format, opts, visit)
    local first = true
-   for _, text in rows(path, "lines", { "text" }) do
+   for _, text in rows(path, "lines", { "text" }, opts.encoding) do
       local marker = text:find "^<doc " or text:find "^</doc>"
       if first and format == "auto" then format = marker and "doc" or "lines" end
       first = false
@@ -79,15 +88,15 @@ end
 --- Call visit(text) for each piece of text, and visit(false) where a document ends. Texts hold no more than a line
 -- or a row, so that files may be larger than memory.
 ---@param path string
----@param opts { format: string?, text: string[]? }
+---@param opts { format: string?, text: string[]?, encoding: string? }
 ---@param visit fun(text: string|false)
 function unlabelled.each(path, opts, visit)
    local format = opts.format or "auto"
    local extension = path:match "%.([^./]+)$"
    local by_name = extension and tables[extension:lower()]
    if format == "auto" and by_name then format = by_name end
-   if tables[format] then return visit_table(path, format, opts.text or { "text" }, visit) end
-   return visit_lines(path, format, visit)
+   if tables[format] then return visit_table(path, format, opts, visit) end
+   return visit_lines(path, format, opts, visit)
 end
 
 return unlabelled

@@ -3,6 +3,7 @@
 local net = require "ftpipe.core.net"
 local fs = require "ftpipe.core.fs"
 local cache = require "ftpipe.cache"
+local downloads = require "ftpipe.cache.downloads"
 local failure = require "ftpipe.failure"
 
 local unpacking = {}
@@ -23,12 +24,31 @@ function unpacking.kind(path)
    return ends(path, archives) and "archive" or ends(path, compressed) and "compressed" or nil
 end
 
-local function place(path, what)
+local used = {}      -- archives that were looked into, by digest
+
+--- Keys of what this process read of what was unpacked.
+---@return string[]
+function unpacking.used()
+   local out = {}
+   for digest in pairs(used) do out[#out + 1] = downloads.key("unpacked", digest) end
+   table.sort(out)
+   return out
+end
+
+-- The path at which something of an archive is, made by make(path) where it is not there yet; nil where there is no archive.
+local function unpacked(path, what, make)
    local digest = cache.open().files:of(path)
    if not digest then return nil end
    local dir = ("%s/downloads/unpacked/%s"):format(cache.directory(), digest)
+   local target = dir .. "/" .. what
+   used[digest] = true
+   if fs.stat(target) then return target end
    failure.try("system", fs.mkdirs(dir))
-   return dir .. "/" .. what
+   failure.try("data", make(target))
+   local digests = {}
+   cache.digests_below(target, digests)
+   failure.try("system", downloads.note_unpacked(dir, what, digests))
+   return target
 end
 
 -- An archive whose files lie in one folder stands for that folder.
@@ -38,17 +58,27 @@ local function descend(dir)
    return dir
 end
 
---- The file or folder that a member of an archive is unpacked to; all of it without a member.
+-- The folder that one of an archive, or all of it, is unpacked to.
+local function whole(path, folder, limits)
+   local encoding = limits and limits.encoding or ""
+   local what = folder and fs.sha256(folder .. "\0" .. encoding):sub(1, 20) or "all" .. encoding:gsub("[^%w]", "")
+   return unpacked(path, what, function(target) return net.unpack(path, folder, target, limits or {}) end) or path
+end
+
+--- The file or folder that a member of an archive is unpacked to; all of it without a member; of a pattern: the same pattern
+-- where it is unpacked.
 ---@param path string of the archive
 ---@param member string?
 ---@param limits { bytes: integer?, entries: integer?, depth: integer?, encoding: string? }?
 function unpacking.member(path, member, limits)
    member = member and member:gsub("^/+", ""):gsub("/+$", "")
    if member == "" then member = nil end
-   local encoding = limits and limits.encoding or ""
-   local dir = place(path, member and fs.sha256(member .. "\0" .. encoding):sub(1, 20) or "all" .. encoding:gsub("[^%w]", ""))
-   if not dir then return path end
-   if not fs.stat(dir) then failure.try("data", net.unpack(path, member, dir, limits or {})) end
+   if member and member:find "[*?]" then      -- a pattern: of what its folder is unpacked to
+      local folder, rest = member:match "^([^*?]*)/(.*)$"
+      return whole(path, folder, limits) .. "/" .. (rest or member)
+   end
+   local dir = whole(path, member, limits)
+   if dir == path then return path end
    local file = member and dir .. "/" .. member:match "[^/]*$"
    if file and fs.stat(file) == "file" and #(fs.list(dir) or {}) == 1 then return file end
    return member and dir or descend(dir)
@@ -58,10 +88,7 @@ end
 ---@param path string
 function unpacking.plain(path)
    local name = path:match "[^/]*$":gsub("%.[^.]*$", "")
-   local target = place(path, name)
-   if not target then return path end
-   if not fs.stat(target) then failure.try("data", net.decompress(path, target, {})) end
-   return target
+   return unpacked(path, name, function(target) return net.decompress(path, target, {}) end) or path
 end
 
 return unpacking

@@ -2,8 +2,8 @@
 --
 -- A worker is `ftpipe run FILE --worker NAME`, with the run's directory as --out. It has the plan, the store and its step's
 -- inputs, puts what it computes into the store and ends; what went wrong are its last words to its leader, and
--- OUT/.run/NAME.at tells which step it is at. Phases have names that no step can have: ".fetch" (what needs the network, where
--- foreign Lua would lose it), ".preflight" (rows, encoders, settings, forecasts) and ".results" (the run's files).
+-- OUT/.run/NAME.at tells which step it is at. Phases have names that no step can have: ".fetch" (what needs the network and files that
+-- other steps do without), ".preflight" (rows, encoders, settings, forecasts) and ".results" (the run's files).
 
 local fs = require "ftpipe.core.fs"
 local host = require "ftpipe.core.host"
@@ -211,7 +211,8 @@ local function computes(step, at)
 end
 
 --- Do it. options: step (its id, or a phase), out, progress, checkpoint (seconds), alone (no other worker is at it), force (true
--- or a set of step ids), foreign (called with plan, out and the store's directory before foreign Lua is loaded).
+-- or a set of step ids), enter (called with plan, out and the store's directory before anything is computed, but where the network
+-- is needed: ftpipe.sandbox.step).
 ---@param plan ftpipe.plan
 ---@param options table
 function worker.work(plan, options)
@@ -225,7 +226,7 @@ function worker.work(plan, options)
    run.schedule = schedule.new(plan, kept, { engine = run.fingerprint, identities = identities, reader = step,
       force = phase and options.force or nil, run = function(s, inputs) return guarded(run, s, inputs) end })
    run.artifacts = setmetatable({}, { __index = function(_, id) return run.schedule:need(id) end })
-   if options.foreign and options.step ~= ".fetch" then options.foreign(plan, run.out, kept.dir) end
+   if options.enter and options.step ~= ".fetch" then options.enter(plan, run.out, kept.dir) end
    if phase then phase(run) else one_step(run, step) end
 end
 

@@ -67,6 +67,7 @@ static uint64_t rights(unsigned what)
     uint64_t out = 0;
 
     if (what & FT_LAND_READ) out |= READ;
+    if (what & FT_LAND_LIST) out |= LANDLOCK_ACCESS_FS_READ_DIR;
     if (what & FT_LAND_WRITE) out |= WRITE;
     if (what & FT_LAND_ADD) out |= ADD;
     if (what & FT_LAND_APPEND) out |= LANDLOCK_ACCESS_FS_WRITE_FILE;

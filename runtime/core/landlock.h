@@ -10,7 +10,14 @@
 #include "core/err.h"
 
 /* What is allowed beneath a path. ADD makes and moves in directories and files that are new, but changes none. */
-enum { FT_LAND_READ = 1, FT_LAND_WRITE = 2, FT_LAND_ADD = 4, FT_LAND_APPEND = 8, FT_LAND_EXECUTE = 16 };
+enum {
+    FT_LAND_READ = 1,
+    FT_LAND_WRITE = 2,
+    FT_LAND_ADD = 4,
+    FT_LAND_APPEND = 8,
+    FT_LAND_EXECUTE = 16,
+    FT_LAND_LIST = 32
+};
 
 typedef struct ft_landlock {
     int fd; /* of the rule set, -1 for none */

@@ -333,3 +333,27 @@ ft_status ft_row_need(const ft_row *row, const char *name, const ft_cell **cell,
     if (row->reader->out_of_memory) return ft_fail_mem(e, sizeof(ft_extra_cell));
     return no_column(row, name, e);
 }
+
+/* "review" is an object: a path into it, where it has any. */
+static ft_status no_text(const ft_row *row, const char *name, ft_err *e)
+{
+    const char *file = row->reader->src.name;
+    ft_fields paths = { .keep = SIZE_MAX };
+    const size_t n = strlen(name);
+    const char *inner = NULL;
+
+    const ft_status s = ft_reader_paths(row->reader, &paths, e);
+    for (size_t i = 0; i < paths.stored && !inner; i++)
+        if (!strncmp(paths.cell[i].ptr, name, n) && paths.cell[i].ptr[n] == '.') inner = paths.cell[i].ptr;
+    if (!s)
+        ft_fail(e, FT_EDATA, "%s:%lld: \"%s\" is an object, no text%s%s%s", file, (long long)row->line, name,
+                inner ? "; name a field of it, as in \"" : "", inner ? inner : "", inner ? "\"" : "");
+    ft_fields_free(&paths);
+    return e->code;
+}
+
+ft_status ft_row_need_text(const ft_row *row, const char *name, const ft_cell **cell, ft_err *e)
+{
+    const ft_status s = ft_row_need(row, name, cell, e);
+    return !s && (*cell)->kind == FT_CELL_JSON && *(*cell)->ptr == '{' ? no_text(row, name, e) : s;
+}

@@ -111,4 +111,7 @@ const ft_cell *ft_row_get(const ft_row *row, const char *name);
 /* The same; a missing column is FT_EDATA with file, line, the column and the nearest name there is. */
 ft_status ft_row_need(const ft_row *row, const char *name, const ft_cell **cell, ft_err *e);
 
+/* The same for a column of text: a JSON object is none, and the error names a path into it. */
+ft_status ft_row_need_text(const ft_row *row, const char *name, const ft_cell **cell, ft_err *e);
+
 #endif

@@ -237,7 +237,6 @@ static ft_status attempt(ft_downloads *ds, ft_job *j, ft_err *e)
         .connect_seconds = l->connect_seconds,
         .slow_bytes = l->slow_bytes,
         .slow_seconds = l->slow_seconds,
-        .most_per_second = l->most_per_second,
         .on_reply = on_reply,
         .on_body = on_body,
         .ctx = j,
@@ -440,11 +439,13 @@ ft_status ft_downloads_new(ft_downloads **out, const ft_download_limits *limits,
     if (!ds) return ft_fail_mem(e, sizeof *ds);
     ds->limits = limits ? *limits : ft_download_defaults;
     const ft_status s = ft_transfers_new(&ds->transfers, e);
-    if (s)
+    if (s) {
         ft_free(ds);
-    else
-        *out = ds;
-    return s;
+        return s;
+    }
+    ft_transfers_limit(ds->transfers, ds->limits.most_per_second);
+    *out = ds;
+    return FT_OK;
 }
 
 ft_status ft_downloads_add(ft_downloads *ds, const ft_wanted *w, size_t *index, ft_err *e)

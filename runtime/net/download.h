@@ -39,7 +39,7 @@ typedef struct ft_wanted {
 typedef struct ft_download_limits {
     long connect_seconds;
     long slow_bytes, slow_seconds; /* fewer bytes a second for that long: try again */
-    int64_t most_per_second;       /* 0: no limit */
+    int64_t most_per_second;       /* of all together; 0: no limit */
     int attempts;                  /* without getting on, of one address */
     long pause_ms;                 /* before the second attempt; doubled each time */
     long longest_pause_s;          /* a server that wants a longer one is given up */

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <time.h>
 
 #include "core/buf.h"
 #include "core/mem.h"
@@ -20,6 +20,7 @@ static struct library {
     CURLcode (*set)(CURL *, CURLoption, ...);
     CURLcode (*get)(CURL *, CURLINFO, ...);
     void (*cleanup)(CURL *);
+    CURLcode (*pause)(CURL *, int);
     const char *(*error)(CURLcode);
     struct curl_slist *(*append)(struct curl_slist *, const char *);
     void (*free_all)(struct curl_slist *);
@@ -52,6 +53,7 @@ static ft_status library_load(ft_err *e)
         { "curl_easy_setopt", &lib.set },
         { "curl_easy_getinfo", &lib.get },
         { "curl_easy_cleanup", &lib.cleanup },
+        { "curl_easy_pause", &lib.pause },
         { "curl_easy_strerror", &lib.error },
         { "curl_slist_append", &lib.append },
         { "curl_slist_free_all", &lib.free_all },
@@ -89,11 +91,17 @@ const char *ft_transfer_library(void)
 
 struct ft_transfers {
     CURLM *multi;
+    ft_transfer *first;      /* all that run */
+    int64_t most_per_second; /* 0: no limit */
+    double budget;           /* bytes that may come now; below 0: too many came */
+    double at;               /* when that was */
 };
 
 struct ft_transfer {
     CURL *easy;
     ft_transfers *owner;
+    ft_transfer *next;
+    int paused; /* libcurl holds a piece of the body */
     struct curl_slist *headers;
     ft_request r;
     ft_reply reply;
@@ -103,83 +111,12 @@ struct ft_transfer {
     char message[CURL_ERROR_SIZE];
 };
 
-static void reply_clear(ft_reply *r)
-{
-    memset(r, 0, sizeof *r);
-    r->length = r->range_first = r->range_total = r->linked_size = r->retry_after = -1;
-}
-
-/* A number of bytes: digits only, no more than fit. */
-static int64_t number(const char *text)
-{
-    int64_t n = 0;
-    if (*text < '0' || *text > '9') return -1;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        if (n > (INT64_MAX - 9) / 10) return -1;
-        n = n * 10 + (*text - '0');
-    }
-    return *text == '\0' || *text == ' ' || *text == '/' || *text == '-' ? n : -1;
-}
-
-/* "bytes 100-199/1000"; the whole may be "*". */
-static void read_range(ft_reply *r, const char *text)
-{
-    if (strncasecmp(text, "bytes ", 6)) return;
-    r->range_first = number(text + 6);
-    const char *slash = strchr(text, '/');
-    if (slash) r->range_total = number(slash + 1);
-}
-
-static void read_field(ft_reply *r, const char *name, const char *value)
-{
-    const struct {
-        const char *name;
-        char *to;
-        size_t size;
-    } texts[] = {
-        { "etag", r->etag, sizeof r->etag },
-        { "last-modified", r->modified, sizeof r->modified },
-        { "content-encoding", r->encoding, sizeof r->encoding },
-        { "location", r->location, sizeof r->location },
-        { "x-repo-commit", r->commit, sizeof r->commit },
-        { "x-linked-etag", r->linked_etag, sizeof r->linked_etag },
-        { "x-error-message", r->why, sizeof r->why },
-    };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (!strcasecmp(name, texts[i].name)) {
-            const size_t n = strlen(value); /* one that does not fit is as good as none */
-            snprintf(texts[i].to, texts[i].size, "%s", n < texts[i].size ? value : "");
-        }
-    if (!strcasecmp(name, "content-length")) r->length = number(value);
-    if (!strcasecmp(name, "x-linked-size")) r->linked_size = number(value);
-    if (!strcasecmp(name, "content-range")) read_range(r, value);
-}
-
 /* libcurl gives one line of the head at a time, and of each head where there are several (100 Continue). */
 static size_t take_header(char *bytes, size_t size, size_t n, void *ctx)
 {
     ft_transfer *t = ctx;
-    char line[4400];
-    size_t len = size * n;
-
-    const size_t all = len;
-    while (len && (bytes[len - 1] == '\n' || bytes[len - 1] == '\r')) len--;
-    if (len >= sizeof line) return all;
-    memcpy(line, bytes, len);
-    line[len] = '\0';
-    if (!strncmp(line, "HTTP/", 5)) {
-        reply_clear(&t->reply);
-        const char *space = strchr(line, ' ');
-        t->reply.status = space ? atoi(space + 1) : 0;
-        return all;
-    }
-    char *colon = strchr(line, ':');
-    if (colon) {
-        *colon++ = '\0';
-        while (*colon == ' ' || *colon == '\t') colon++;
-        read_field(&t->reply, line, colon);
-    }
-    return all;
+    ft_reply_line(&t->reply, bytes, size * n);
+    return size * n;
 }
 
 static ft_status tell(ft_transfer *t)
@@ -192,6 +129,14 @@ static ft_status tell(ft_transfer *t)
 static size_t take_body(char *bytes, size_t size, size_t n, void *ctx)
 {
     ft_transfer *t = ctx;
+    if (t->err.code) return size * n + 1; /* it failed when it went on after a pause, which libcurl does not mind */
+    if (t->owner && t->owner->most_per_second) {
+        if (t->owner->budget <= 0) {
+            t->paused = 1;
+            return CURL_WRITEFUNC_PAUSE;
+        }
+        t->owner->budget -= (double)(size * n);
+    }
     if (tell(t) || t->r.on_body(t->r.ctx, bytes, size * n, &t->err)) return size * n + 1;
     return size * n;
 }
@@ -252,7 +197,6 @@ static void set_limits(CURL *c, const ft_request *r)
         lib.set(c, CURLOPT_LOW_SPEED_LIMIT, r->slow_bytes);
         lib.set(c, CURLOPT_LOW_SPEED_TIME, r->slow_seconds);
     }
-    if (r->most_per_second) lib.set(c, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)r->most_per_second);
 }
 
 static void set_options(ft_transfer *t)
@@ -297,7 +241,7 @@ ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_reques
     if (!t) return ft_fail_mem(e, sizeof *t);
 
     t->r = *r;
-    reply_clear(&t->reply);
+    ft_reply_clear(&t->reply);
     ft_status s = FT_OK;
     if (!(t->easy = lib.init())) s = ft_fail(e, FT_EMEM, "libcurl has no memory");
     if (!s) s = set_range(t, e);
@@ -306,7 +250,11 @@ ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_reques
         s = set_headers(t, e);
     }
     if (!s && lib.multi_add(ts->multi, t->easy)) s = ft_fail(e, FT_EMEM, "libcurl has no memory");
-    if (!s) t->owner = ts;
+    if (!s) {
+        t->owner = ts;
+        t->next = ts->first;
+        ts->first = t;
+    }
     if (s) {
         ft_transfer_free(t);
         return s;
@@ -316,10 +264,21 @@ ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_reques
     return FT_OK;
 }
 
+/* It does not run any more. */
+static void leave(ft_transfer *t)
+{
+    if (!t->owner) return;
+    ft_transfer **link = &t->owner->first;
+    while (*link != t) link = &(*link)->next;
+    *link = t->next;
+    lib.multi_remove(t->owner->multi, t->easy);
+    t->owner = NULL;
+}
+
 void ft_transfer_free(ft_transfer *t)
 {
     if (!t) return;
-    if (t->owner) lib.multi_remove(t->owner->multi, t->easy);
+    leave(t);
     if (t->easy) lib.cleanup(t->easy);
     if (t->headers) lib.free_all(t->headers);
     ft_free(t);
@@ -350,6 +309,40 @@ void ft_transfers_free(ft_transfers *ts)
     ft_free(ts);
 }
 
+/* ==== The speed of all together: a budget that grows with time ==== */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void ft_transfers_limit(ft_transfers *ts, int64_t most_per_second)
+{
+    ts->most_per_second = most_per_second;
+    ts->budget = 0;
+    ts->at = now();
+}
+
+/* Let those go on that wait for the budget; gives how long to wait for more of it, in ms. */
+static int share_budget(ft_transfers *ts, int milliseconds)
+{
+    const double t = now(), most = (double)ts->most_per_second;
+
+    if (!ts->most_per_second) return milliseconds;
+    ts->budget += (t - ts->at) * most;
+    ts->at = t;
+    if (ts->budget > most / 4) ts->budget = most / 4; /* what was not used is lost but for a quarter of a second */
+    for (ft_transfer *x = ts->first; x && ts->budget > 0; x = x->next)
+        if (x->paused) {
+            x->paused = 0;
+            lib.pause(x->easy, CURLPAUSE_CONT);
+        }
+    const double missing = 1000 * (1 - ts->budget) / most;
+    return missing > 0 && missing < milliseconds ? (int)missing + 1 : milliseconds;
+}
+
 /* The next one that libcurl says has ended. */
 static ft_transfer *next_ended(ft_transfers *ts)
 {
@@ -362,8 +355,7 @@ static ft_transfer *next_ended(ft_transfers *ts)
         lib.get(m->easy_handle, CURLINFO_PRIVATE, &private);
         ft_transfer *t = (ft_transfer *)(void *)private;
         t->code = m->data.result;
-        lib.multi_remove(ts->multi, t->easy);
-        t->owner = NULL;
+        leave(t);
         return t;
     }
     return NULL;
@@ -384,6 +376,7 @@ ft_status ft_transfers_wait(ft_transfers *ts, int milliseconds, ft_transfer **en
 {
     int running;
 
+    milliseconds = share_budget(ts, milliseconds);
     *ended = next_ended(ts);
     for (int pass = 0; pass < 2 && !*ended; pass++) {
         if (pass && lib.multi_poll(ts->multi, NULL, 0, milliseconds, NULL)) break;

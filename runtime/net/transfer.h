@@ -13,18 +13,7 @@
 #include <stdint.h>
 
 #include "core/err.h"
-
-/* What the head of an answer says. Texts are empty and numbers -1 where it says nothing. */
-typedef struct ft_reply {
-    int status;
-    char etag[300], modified[64], encoding[64], location[4000];
-    int64_t length;                    /* of this answer's body */
-    int64_t range_first, range_total;  /* of a 206: first byte, size of the whole */
-    char commit[64], linked_etag[300]; /* X-Repo-Commit, X-Linked-ETag */
-    int64_t linked_size;               /* X-Linked-Size */
-    char why[300];                     /* X-Error-Message */
-    long retry_after;                  /* seconds */
-} ft_reply;
+#include "net/reply.h"
 
 typedef struct ft_request {
     const char *url;
@@ -34,7 +23,6 @@ typedef struct ft_request {
     const char *if_range; /* ... of this version, else everything; or NULL */
     long connect_seconds;
     long slow_bytes, slow_seconds; /* fewer bytes a second for that long are an error */
-    int64_t most_per_second;       /* 0: as fast as it goes */
     /* Called once when the head is complete, then for each piece of the body. Not FT_OK: stop. */
     ft_status (*on_reply)(void *ctx, const ft_reply *r, ft_err *e);
     ft_status (*on_body)(void *ctx, const void *bytes, size_t n, ft_err *e);
@@ -53,6 +41,10 @@ typedef struct ft_transfer ft_transfer;
 
 ft_status ft_transfers_new(ft_transfers **out, ft_err *e);
 void ft_transfers_free(ft_transfers *ts); /* all its transfers must be freed before */
+
+/* Let all transfers together take no more bytes a second than this, over any second; 0: as fast as it goes. libcurl's own limit
+ * counts only after what a socket holds was read, which is all of a small file. */
+void ft_transfers_limit(ft_transfers *ts, int64_t most_per_second);
 
 /* Begin. The request's texts are copied; ctx must outlive the transfer. */
 ft_status ft_transfer_start(ft_transfer **out, ft_transfers *ts, const ft_request *r, ft_err *e);

@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/fs.h"
@@ -233,6 +234,51 @@ static int host_pipeline(lua_State *L)
     return 2;
 }
 
+/* Whether FTPIPE_UNPROTECTED names "absence": tests then have what is missing otherwise, to show that it matters. */
+static int is_complete(void)
+{
+    static const char word[] = "absence";
+    const char *off = getenv("FTPIPE_UNPROTECTED");
+
+    for (const char *at = off ? strstr(off, word) : NULL; at; at = strstr(at + 1, word)) {
+        const char after = at[sizeof word - 1];
+        if ((at == off || at[-1] == ',') && (after == '\0' || after == ',')) return 1;
+    }
+    return 0;
+}
+
+/* All of Lua's own library, as the program lua has it. */
+static void open_rest(lua_State *L)
+{
+    static const luaL_Reg libs[] = {
+        { LUA_IOLIBNAME, luaopen_io },
+        { LUA_OSLIBNAME, luaopen_os },
+        { LUA_DBLIBNAME, luaopen_debug },
+        { NULL, NULL },
+    };
+    for (const luaL_Reg *l = libs; l->name; l++) {
+        luaL_requiref(L, l->name, l->func, 1);
+        lua_pop(L, 1);
+    }
+}
+
+/* What reaches beyond a text chunk. The package table is on the stack. */
+static void remove_rest(lua_State *L)
+{
+    static const char *const removed[] = { "dofile", "loadfile", "load", "collectgarbage", NULL };
+
+    for (const char *const *r = removed; *r; r++) {
+        lua_pushnil(L);
+        lua_setglobal(L, *r);
+    }
+    lua_pushnil(L);
+    lua_setfield(L, -2, "loadlib");
+    lua_getglobal(L, "string");
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+    lua_pop(L, 1);
+}
+
 static int open_all(lua_State *L)
 {
     static const luaL_Reg libs[] = {
@@ -250,7 +296,6 @@ static int open_all(lua_State *L)
         { "pipeline", host_pipeline },
         { NULL, NULL },
     };
-    static const char *const removed[] = { "dofile", "loadfile", "load", "collectgarbage", NULL };
 
     for (const luaL_Reg *l = libs; l->name; l++) {
         luaL_requiref(L, l->name, l->func, 1);
@@ -262,21 +307,16 @@ static int open_all(lua_State *L)
     lua_pushcclosure(L, search, 1);
     lua_rawseti(L, -2, 1);
     lua_setfield(L, -2, "searchers");
-    lua_pushnil(L);
-    lua_setfield(L, -2, "loadlib");
     lua_getfield(L, -1, "loaded");
     luaL_newlib(L, host);
     lua_getglobal(L, "collectgarbage");
     lua_setfield(L, -2, "collectgarbage");
     lua_setfield(L, -2, "ftpipe.core.host");
-    lua_pop(L, 2);
-    for (const char *const *r = removed; *r; r++) {
-        lua_pushnil(L);
-        lua_setglobal(L, *r);
-    }
-    lua_getglobal(L, "string");
-    lua_pushnil(L);
-    lua_setfield(L, -2, "dump");
+    lua_pop(L, 1);
+    if (is_complete())
+        open_rest(L);
+    else
+        remove_rest(L);
     lua_pop(L, 1);
     luaL_requiref(L, "ftpipe.core.json", ft_open_json, 0);
     lua_pop(L, 1);

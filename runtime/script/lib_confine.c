@@ -35,11 +35,14 @@ int __lsan_is_turned_off(void) { return calls_are_gone; }
 
 /* ==== Files, calls, limits ==== */
 
-/* confine.facts() -> { landlock = version or false, seccomp = true or false } of this kernel */
+/* confine.facts() -> { landlock = version or false, seccomp = true or false, shadowed } of this kernel; shadowed: this program was
+ * built with a sanitizer, which looks for leaks in the end */
 static int confine_facts(lua_State *L)
 {
     const int abi = ft_landlock_abi();
-    lua_createtable(L, 0, 2);
+    lua_createtable(L, 0, 3);
+    lua_pushboolean(L, SHADOWED);
+    lua_setfield(L, -2, "shadowed");
     if (abi)
         lua_pushinteger(L, abi);
     else
@@ -60,6 +63,7 @@ static unsigned rights(const char *letters)
 {
     unsigned what = 0;
     if (strchr(letters, 'r')) what |= FT_LAND_READ;
+    if (strchr(letters, 'l')) what |= FT_LAND_LIST;
     if (strchr(letters, 'w')) what |= FT_LAND_WRITE;
     if (strchr(letters, 'n')) what |= FT_LAND_ADD;
     if (strchr(letters, 'a')) what |= FT_LAND_APPEND;
@@ -80,7 +84,7 @@ static ft_status allow_all(lua_State *L, ft_landlock *l, ft_err *e)
     return s;
 }
 
-/* confine.landlock { { path, letters }, ... } -> true, or nil, message. Letters: r read, w write, n make and move in what is
+/* confine.landlock { { path, letters }, ... } -> true, or nil, message. Letters: r read, l list folders, w write, n make and move in what is
  * new, a append, x execute. */
 static int confine_landlock(lua_State *L)
 {

@@ -96,7 +96,8 @@ static int reader_close(lua_State *L)
     return 0;
 }
 
-/* r:next({ wanted columns }) -> line, value, value, ...: cells of the wanted columns (false where a cell is null)
+/* r:next({ wanted columns } [, how many of them are text, from the first]) -> line, value, value, ...: cells of the wanted columns
+ * (false where a cell is null)
  * r:next() -> line, { name = value } and { names in order }
  * at the end: nil. A bad row: false, message, line, raw bytes; reading may go on. */
 static int bad_row(lua_State *L, ft_reader *r, const ft_err *e)
@@ -138,6 +139,7 @@ static int reader_next(lua_State *L)
     const ft_row *row;
     ft_reader *r = ft_lua_check(L, 1, READER);
 
+    const lua_Integer texts = luaL_optinteger(L, 3, 0);
     lua_settop(L, 2);
     if (ft_reader_next(r, &row, &e)) return bad_row(L, r, &e);
     if (!row) {
@@ -151,7 +153,8 @@ static int reader_next(lua_State *L)
     for (lua_Integer i = 1; i <= n; i++) {
         const ft_cell *c;
         lua_geti(L, 2, i);
-        if (ft_row_need(row, luaL_checkstring(L, -1), &c, &e)) {
+        const char *name = luaL_checkstring(L, -1);
+        if (i <= texts ? ft_row_need_text(row, name, &c, &e) : ft_row_need(row, name, &c, &e)) {
             lua_pushboolean(L, 0);
             lua_pushstring(L, e.msg);
             lua_pushinteger(L, row->line);

@@ -55,6 +55,37 @@ printf '{"review":{"body":"superb"}}\n' > "$work/nested.jsonl"
 check "nested fields" does predict "$model" --input "$work/nested.jsonl" --text review.body
 does predict "$model" --input "$work/nested.jsonl" --text review.bdy
 check "a missing one is named with its line and the nearest" grep -q "nested.jsonl:1: .*review.bdy.*did you mean .review.body" "$work/message"
+does predict "$model" --input "$work/nested.jsonl" --text review
+check "an object is no text, and a field of it is named" grep -q 'nested.jsonl:1: "review" is an object, no text; name a field of it, as in "review.body"' "$work/message"
+# refused NAME PHRASE OPTIONS...: rows that cannot be read are told so
+refused() {
+    name=$1 phrase=$2
+    shift 2
+    does run pipelines/sentiment.lua --quiet --set model="$work/encoder" --out "$work/none" "$@"
+    check "$name" grep -qF -- "$phrase" "$work/message" || cat "$work/message"
+}
+refused "columns parted by something else" "a.csv:1: there is no column \"text\"" --set data="$work/tables/a.csv"
+check "with what to say" grep -q 'say delimiter = ";"' "$work/message"
+printf 't\000e\000x\000t\000,\000l\000\n\000' > "$work/unmarked.csv"
+refused "UTF-16 without a mark" "unmarked.csv:1: a NUL byte" --set data="$work/unmarked.csv"
+check "with what it may be" grep -q 'encoding = "utf-16le"' "$work/message"
+printf 'text,label\ncaf\351,pos\n' > "$work/unsaid.csv"
+refused "Latin-1 that nobody declared" "unsaid.csv:2: not UTF-8: byte 0xE9" --set data="$work/unsaid.csv"
+check "with how to declare it" grep -q 'encoding = "latin-1"' "$work/message"
+printf '[{"text":"a","label":"pos"},\n {"text":"b","label":"neg"}' > "$work/open.json"
+refused "an array without its end" "open.json:2: the file ends inside the array" --set data="$work/open.json"
+printf 'text,label\n"a\nb,pos\n' > "$work/unclosed.csv"
+refused "a quote that is never closed" "unclosed.csv:2: quote is never closed (the quote was opened on line 2)" --set data="$work/unclosed.csv"
+mkdir -p "$work/odd/pos" "$work/odd/neg"
+echo good > "$work/odd/pos/a.txt"
+printf 'caf\351\n' > "$work/odd/neg/b.txt"
+: > "$work/odd/neg/c.txt"
+refused "texts in another encoding" "neg/b.txt:1: not text in its encoding: byte 0xE9" --set data="$work/odd"
+check "and empty ones, each by its file" grep -q "neg/c.txt:1: the text is empty" "$work/message"
+rm "$work/odd/neg/c.txt"
+for split in train test; do for label in pos neg; do mkdir -p "$work/parts/$split/$label"; cp "$work/texts/$label"/*.txt "$work/parts/$split/$label"; done; done
+# shellcheck disable=SC2086
+check "folders of texts by split" does run pipelines/sentiment.lua $given --set data="$work/parts" --out "$work/by_split"
 does predict "$model" --input "$work/tables/*.cvs"
 check "a pattern that nothing matches" grep -q "no file matches" "$work/message"
 echo "$passed passed, $failed failed"

@@ -22,6 +22,7 @@ printf 'text,label\ngood,pos\nbad,neg\n' | tee rows.csv ../secret.csv > ../outsi
 cp rows.csv ../outside/removable
 printf 'return {}\n' > ../outside/outside.lua
 printf 'while true do end\n' > endless.lua
+printf 'return {}\n' > harmless.lua
 printf 'bad\n' > texts/neg/a.txt
 printf 'good\n' > ../outside/good.txt
 ln -s ../../../outside/good.txt texts/pos/a.txt
@@ -47,7 +48,7 @@ done < list
 # attempt NAME COMMAND: its exit code; 124 where it does not end
 attempt()
 {
-    limit=60 command=graph      # on a busy machine also what ends may take seconds
+    limit=${limit_of_row:-60} command=graph      # on a busy machine also what ends may take seconds
     [ "$2" = hangs ] && limit=0.2
     [ "$2" = plan ] && command=plan
     set -- "$1.lua"
@@ -59,18 +60,25 @@ row()
 {
     script=$1 protection=$2 kind=$3 broken=
     [ "$kind" = escaped ] && broken=environment,
-    begin=$(date +%s%N)
-    FTPIPE_UNPROTECTED=$broken attempt "$script" "$kind"
-    code=$?
-    spent=$((($(date +%s%N) - begin) / 1000000))
+    # so that what ends it is the limit of memory, on a machine that is busy too
+    limit_of_row=
+    [ "$protection" = memory ] && limit_of_row=120 patience=150
+    for _ in 1 2 3; do # a busy machine may be late once
+        begin=$(date +%s%N)
+        FTPIPE_UNPROTECTED=$broken attempt "$script" "$kind"
+        code=$?
+        spent=$((($(date +%s%N) - begin) / 1000000))
+        [ "$kind" = hangs ] && [ $spent -ge 1200 ] || break
+    done
     check "$script is held back (exit code $code)" test $code = 3 -o "$kind" != plan -a $code = 2
+    [ "$protection" != memory ] || check "$script ends by its memory" grep -q "memory" "$work/message"
     check "$script is no fault of ftpipe's" sh -c '! grep -q "internal error" "$1"' - "$work/message"
     [ "$kind" != hangs ] || check "$script ends in time ($spent ms)" test $spent -lt ${sanitized:+3}1200
     check "$script left nothing behind" test ! -e "$work/outside/written" -a ! -e written -a -e "$work/outside/removable"
     [ "$kind" != hangs ] || patience=0.5
     FTPIPE_UNPROTECTED=$broken$protection attempt "$script" "$kind"
     code=$?
-    patience=90
+    patience=90 limit_of_row=
     rm -f "$work/outside/written" written
     touch "$work/outside/removable"
     case $kind in
@@ -84,15 +92,7 @@ while read -r script protection kind; do
     [ "$sanitized" ] && [ "$protection" = memory ] && continue
     row "$script" "$protection" "$kind"
 done < list
-check "there are more than forty" test "$(wc -l < list)" -gt 40
-
-# What is not there at all.
-for what in io os debug load loadstring loadfile dofile collectgarbage string.dump string.nothing package.loadlib rawget.x; do
-    printf 'local ft = require "ftpipe"\nlocal x = %s\nassert(x)\nreturn ft.pipeline { name = "x", outputs = { o = ft.read { from = "rows.csv" } } }\n' \
-        "$what" > absent.lua
-    attempt absent graph
-    check "$what is not there" test $? = 2
-done
+check "there are more than eighty" test "$(wc -l < list)" -gt 80
 
 # The file itself as bytecode, whole and with every tenth byte changed.
 attempt compiled graph
@@ -115,16 +115,20 @@ for what in 'ft.read { name = "../../x", from = "rows.csv" }' 'ft.read { name = 
     printf 'local ft = require "ftpipe"\nreturn ft.pipeline { name = "x", outputs = { o = %s } }\n' "$what" > names.lua
     attempt names graph
     check "a step's name is no path: $what" test $? = 2
+    FTPIPE_UNPROTECTED=names attempt names graph
+    check "it would be one: $what" test $? = 0
 done
 printf 'local ft = require "ftpipe"\nreturn ft.pipeline { name = "../x", outputs = { o = ft.read { from = "rows.csv" } } }\n' > names.lua
 attempt names graph
 check "nor is the pipeline's" grep -q "a name has no" "$work/message"
+FTPIPE_UNPROTECTED=names attempt names graph
+check "which would be one, too" test $? = 0
 
 # What took too long is told with its place.
 printf 'local ft = require "ftpipe"\nwhile true do pcall(function() while true do end end) end\n' > slow.lua
-for _ in 1 2 3 4 5; do      # one that hardly runs on a busy machine is ended from outside, where the line is not known
+for _ in 1 2 3 4 5 6; do # where the machine is busy, the kill from outside may come before the line is told
     timeout 10 "$FTPIPE" graph slow.lua --limit 0.2 > /dev/null 2> "$work/message"
-    grep -q "still not evaluated" "$work/message" || break
+    grep -q "slow.lua:2:" "$work/message" && break
 done
 check "the line that does not end is named" grep -q "^ftpipe: slow.lua:2: still not done after 0.2 seconds" "$work/message"
 check "and what gives it more" grep -q "hint: more time: --limit SECONDS" "$work/message"
@@ -169,5 +173,7 @@ check "and the next one" cmp -s "$work/plan1" "$work/plan3"
 printf 'print("\\27[31mred\\7")\nlocal ft = require "ftpipe"\nreturn ft.pipeline { name = "x", outputs = { o = ft.read { from = "rows.csv" } } }\n' > colour.lua
 attempt colour graph
 check "what is printed cannot steer the terminal" grep -q '^?\[31mred?$' "$work/message"
+FTPIPE_UNPROTECTED=output attempt colour graph
+check "which it would" grep -q "$(printf '\33')" "$work/message"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -8,6 +8,8 @@
  *   FAULT_OPENED=F  append every path that is opened for reading, and at exit every library that was loaded
  *   FAULT_STARTED=F append the words of every program that is started
  *   FAULT_FLOCK=1   flock succeeds for everybody
+ *   FAULT_SWAP=P    the file P is replaced by a link to P.swapped ...
+ *   FAULT_SWAP_AT=N ... before it is opened for reading the Nth time
  *
  * Counted are the calls by which something is written or published: fwrite, fflush and fsync of files, rename, mkdir,
  * unlink, unlinkat, symlink and opening for writing. Threads other than the first do none of these in ftpipe.
@@ -28,19 +30,6 @@
 
 static long own_calls;
 static long *calls = &own_calls;
-
-/* Map the counter before main runs. */
-__attribute__((constructor)) static void share_counter(void)
-{
-    const char *path = getenv("FAULT_COUNT");
-    const int fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path, O_RDWR | O_CREAT, 0666) : -1;
-    if (fd < 0) return;
-    void *p = ftruncate(fd, sizeof *calls) ? MAP_FAILED
-                                           : mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (p == MAP_FAILED) abort();
-    calls = p;
-    close(fd);
-}
 
 static long count_call(void) { return __atomic_add_fetch(calls, 1, __ATOMIC_SEQ_CST); }
 
@@ -79,21 +68,39 @@ static int hit(int takes_space)
     return 1;
 }
 
-static void append(const char *file, const char *text)
+static int to_opened = -1, to_started = -1, maps = -1;
+
+static int open_now(const char *path, int flags)
 {
-    const int fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_WRONLY | O_CREAT | O_APPEND, 0666);
+    return path ? (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666) : -1;
+}
+
+static void share_counter(const char *path)
+{
+    const int fd = open_now(path, O_RDWR | O_CREAT);
     if (fd < 0) return;
-    if (write(fd, text, strlen(text)) < 0) abort();
+    void *p = ftruncate(fd, sizeof *calls) ? MAP_FAILED
+                                           : mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (p == MAP_FAILED) abort();
+    calls = p;
     close(fd);
 }
 
-static void tell(const char *variable, const char *text)
+/* Everything is opened before main runs, because a process may give up files later. */
+__attribute__((constructor)) static void at_start(void)
+{
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
+    share_counter(getenv("FAULT_COUNT"));
+    to_opened = open_now(getenv("FAULT_OPENED"), flags);
+    to_started = open_now(getenv("FAULT_STARTED"), flags);
+    if (to_opened >= 0) maps = open_now("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+}
+
+static void tell(int fd, const char *text)
 {
     char line[4352];
-    const char *file = getenv(variable);
-    if (!file) return;
-    snprintf(line, sizeof line, "%s\n", text);
-    append(file, line);
+    const int n = snprintf(line, sizeof line, "%s\n", text);
+    if (fd >= 0 && write(fd, line, (size_t)n) < 0) abort();
 }
 
 /* Messages to the user are none. */
@@ -169,12 +176,25 @@ int symlink(const char *target, const char *path)
     return hit(1) ? -1 : real(target, path);
 }
 
+static void swap(const char *path)
+{
+    static long opened;
+    const char *file = getenv("FAULT_SWAP");
+    char target[4096];
+    if (!file || strcmp(file, path) || ++opened != number("FAULT_SWAP_AT")) return;
+    snprintf(target, sizeof target, "%s.swapped", path);
+    if (syscall(SYS_unlinkat, AT_FDCWD, path, 0) || syscall(SYS_symlinkat, target, AT_FDCWD, path)) abort();
+}
+
 FILE *fopen(const char *path, const char *mode)
 {
     FILE *(*real)(const char *, const char *);
     find(&real, "fopen");
     if (*mode != 'r' && hit(1)) return NULL;
-    if (*mode == 'r') tell("FAULT_OPENED", path);
+    if (*mode == 'r') {
+        tell(to_opened, path);
+        swap(path);
+    }
     return real(path, mode);
 }
 
@@ -186,10 +206,12 @@ int open(const char *path, int flags, ...)
     const mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
     find(&real, "open");
-    if ((flags & O_ACCMODE) == O_RDONLY)
-        tell("FAULT_OPENED", path);
-    else if (hit(1))
+    if ((flags & O_ACCMODE) == O_RDONLY) {
+        tell(to_opened, path);
+        swap(path);
+    } else if (hit(1)) {
         return -1;
+    }
     return real(path, flags, mode);
 }
 
@@ -207,7 +229,7 @@ int execve(const char *program, char *const argv[], char *const env[])
     size_t n = 0;
     for (int i = 0; argv[i] && n < sizeof line; i++)
         n += (size_t)snprintf(line + n, sizeof line - n, i > 0 ? " %s" : "%s", argv[i]);
-    tell("FAULT_STARTED", line);
+    tell(to_started, line);
     find(&real, "execve");
     return real(program, argv, env);
 }
@@ -215,12 +237,12 @@ int execve(const char *program, char *const argv[], char *const env[])
 __attribute__((destructor)) static void at_exit(void)
 {
     char line[4096];
-    FILE *maps = getenv("FAULT_OPENED") ? fopen("/proc/self/maps", "r") : NULL;
-    while (maps && fgets(line, sizeof line, maps)) {
+    FILE *list = maps >= 0 ? fdopen(maps, "r") : NULL;
+    while (list && fgets(line, sizeof line, list)) {
         char *path = strchr(line, '/');
         if (!path) continue;
         path[strcspn(path, "\n")] = '\0';
-        tell("FAULT_OPENED", path);
+        tell(to_opened, path);
     }
-    if (maps) fclose(maps);
+    if (list) fclose(list);
 }

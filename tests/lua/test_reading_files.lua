@@ -60,7 +60,7 @@ check.test("a header that was cut at the wrong sign tells the right one", functi
    local dir = folder { ["a.csv"] = "text;label\ngood;pos\n" }
    local ok, e = pcall(shown, dir .. "/a.csv")
    check.equal(ok, false)
-   matches(e.message, 'a.csv:2: there is no column "text"')
+   matches(e.message, 'a.csv:1: there is no column "text"')
    matches(e.hint, 'say delimiter = ";"')
 end)
 

@@ -1,29 +1,7 @@
 # tests/net/fetch.sh - sources from elsewhere, through the command line; started by tests/net/test_fetch.c with a server at
 # $SERVER that serves the folder $SITE.
 # shellcheck shell=sh
-set -u
-export GOMP_SPINCOUNT=5000 OMP_NUM_THREADS=1
-
-passed=0 failed=0
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-export FTPIPE_CACHE="$work/store" HF_HOME="$work/hf" HF_ENDPOINT="$SERVER" HF_TOKEN=secret
-
-check() { # check NAME COMMAND...: it succeeds
-    name=$1
-    shift
-    if "$@" > "$work/out" 2>&1; then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "FAILED $name:"; cat "$work/out"; fi
-}
-ends() { # ends NAME CODE PHRASE COMMAND...: it ends so and says the phrase
-    name=$1 code=$2 phrase=$3
-    shift 3
-    "$@" > "$work/said" 2>&1
-    is=$?
-    if [ $is -eq "$code" ] && grep -qF -- "$phrase" "$work/said"; then passed=$((passed + 1))
-    else failed=$((failed + 1)); echo "FAILED $name ($is):"; cat "$work/said"; fi
-}
-"$FTPIPE" lua tests/demo/make.lua "$work" 60 || exit 1
+. tests/net/fetch_lib.sh
 mkdir -p "$SITE/team"
 mv "$work/encoder" "$SITE/team/small"
 echo "not needed" > "$SITE/team/small/README.md"
@@ -36,20 +14,13 @@ tar -C "$work" -czf "$SITE/reviews.tar.gz" pack
 cp "$work/reviews.csv" "$SITE/reviews.csv"
 sha=$(sha256sum "$SITE/reviews.csv" | cut -d ' ' -f 1)
 
-job() { # job COMMAND OPTIONS...
-    command=$1
-    shift
-    "$FTPIPE" "$command" pipelines/sentiment.lua --set head_epochs=1 --set epochs=1 --set lr=1e-3 "$@"
-}
-run() { job run --quiet "$@"; }
-
 # ---- plan and fetch ----
 
 ends "a plan tells sizes and licences" 0 "licence apache-2.0" job plan --set model=hf:team/small --set data="$SERVER/files/reviews.csv"
-check "of what is to be fetched" grep -q "files/reviews.csv: to be fetched, 0.0 MB" "$work/said"
+check "of what is to be fetched" grep -q "files/reviews.csv: to be fetched, $(wc -c < "$SITE/reviews.csv") bytes" "$work/said"
 ends "nothing is asked when offline" 4 "--offline was given" run --offline --set model=hf:team/small --out "$work/none"
 ends "fetch" 0 "here" job fetch --set model=hf:team/small --set data="$SERVER/files/reviews.csv#sha256=$sha"
-check "tells what it has" grep -q "hf:team/small: here, licence apache-2.0, commit 0123456789ab" "$work/said"
+check "tells what it has" grep -q "hf:team/small: here, .*MB, licence apache-2.0, commit 0123456789ab\|hf:team/small: here, [0-9]* bytes, licence apache-2.0, commit 0123456789ab" "$work/said"
 check "the hub's cache is laid out" test -L "$HF_HOME/hub/models--team--small/snapshots/0123456789abcdef0123456789abcdef01234567/config.json"
 check "with its reference" grep -q 0123456789abcdef0123456789abcdef01234567 "$HF_HOME/hub/models--team--small/refs/main"
 check "only what is needed" test ! -e "$HF_HOME/hub/models--team--small/snapshots/0123456789abcdef0123456789abcdef01234567/README.md"
@@ -69,6 +40,10 @@ ends "a member of a remote archive" 0 "nothing to run" sh -c "'$FTPIPE' fetch pi
     '$FTPIPE' plan pipelines/sentiment.lua --set head_epochs=1 --set epochs=1 --set lr=1e-3 --set model=hf:team/small --set data='$SERVER/files/reviews.tar.gz!/pack/train.csv'"
 gzip -c "$SITE/reviews.csv" > "$work/reviews.csv.gz"
 ends "a compressed file" 0 "nothing to run" job plan --set model=hf:team/small --set data="$work/reviews.csv.gz"
+tar -C "$SITE/team" -czf "$SITE/small.tar.gz" small
+check "an encoder in a remote archive" job fetch --set model="$SERVER/files/small.tar.gz" --set data="$SITE/reviews.csv"
+ends "is the same encoder" 0 "nothing to run" job plan --set model="$SERVER/files/small.tar.gz" --set data="$SITE/reviews.csv"
+ends "also as a member" 0 "nothing to run" job plan --set model="$SITE/small.tar.gz!/small" --set data="$SITE/reviews.csv"
 ends "an address of a file" 0 "nothing to run" job plan --set model=hf:team/small --set data="file://$work/reviews.csv"
 ends "no such member" 2 "there is no pack/none.csv in it" job plan --set model=hf:team/small --set data="$SITE/reviews.tar.gz!/pack/none.csv"
 check "a data set of the hub" run --set model=hf:team/small --set data=hf:team/rows --out "$work/b"
@@ -118,7 +93,7 @@ while read -r kind path rest; do
         cp "$SITE/team/small/${path##*/}" "$theirs/blobs/${rest##*/}" ;;
     esac
 done < tests/fixtures/hub_layout.txt
-ends "is used in place" 0 "hf:team/recorded: here, commit 0123456789ab" env HF_HOME="$work/theirs" "$FTPIPE" plan pipelines/sentiment.lua \
+ends "is used in place" 0 "bytes, commit 0123456789ab" env HF_HOME="$work/theirs" "$FTPIPE" plan pipelines/sentiment.lua \
     --offline --set model=hf:team/recorded
 check "by a run" env HF_HOME="$work/theirs" "$FTPIPE" run pipelines/sentiment.lua --offline --quiet --set head_epochs=1 --set epochs=1 --set lr=1e-3 \
     --set model=hf:team/recorded --set data="$SITE/reviews.csv" --allow "$SITE" --out "$work/a"

@@ -100,3 +100,20 @@ int scratch_count(const char *dir, const char *ending)
     if (d) closedir(d);
     return n;
 }
+
+long long scratch_bytes(const char *dir, const char *ending)
+{
+    long long sum = 0;
+    const struct dirent *entry;
+    DIR *d = opendir(dir);
+
+    while (d && (entry = readdir(d))) {
+        const size_t len = strlen(entry->d_name), k = strlen(ending);
+        char path[1024];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+        if (len >= k && !strcmp(entry->d_name + len - k, ending) && !stat(path, &st)) sum += st.st_size;
+    }
+    if (d) closedir(d);
+    return sum;
+}

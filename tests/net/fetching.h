@@ -23,8 +23,9 @@ typedef struct fetch {
 /* Download f->urls to f->dir/file, with unfinished files in f->dir/partial. */
 fetched fetch_file(const fetch *f);
 
-char *scratch_new(void);                                /* a new empty folder */
-void scratch_remove(char *dir);                         /* ... and gone, dir is freed */
-int scratch_count(const char *dir, const char *ending); /* files below whose names end so */
+char *scratch_new(void);                                      /* a new empty folder */
+void scratch_remove(char *dir);                               /* ... and gone, dir is freed */
+int scratch_count(const char *dir, const char *ending);       /* files below whose names end so */
+long long scratch_bytes(const char *dir, const char *ending); /* ... in that folder itself, their bytes */
 
 #endif

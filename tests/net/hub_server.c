@@ -40,13 +40,36 @@ static void send_file(exchange *x, const char *path, const char *more)
     ft_map_close(&m);
 }
 
+/* The commit that "main" means: what the file REVISION says, or always the same. */
+static const char *commit_of(const exchange *x, const char *id)
+{
+    static char commit[64];
+    char path[4000];
+    ft_buf b = { 0 };
+    ft_err e;
+
+    snprintf(path, sizeof path, "%s/%s/REVISION", x->server->folder, id);
+    const int said = !ft_file_read(&b, path, 64, &e) && b.len >= 40;
+    snprintf(commit, sizeof commit, "%.40s", said ? b.data : COMMIT);
+    ft_buf_free(&b);
+    return commit;
+}
+
+/* 1 where the token is missing that a repository wants. */
+static int is_refused(exchange *x, const char *id)
+{
+    if (strncmp(id, "gated/", 6) || !strcmp(x->authorization, "Bearer good")) return 0;
+    answer(x, x->authorization[0] ? 403 : 401, 0, "X-Error-Message: Access to model is restricted\r\n");
+    return 1;
+}
+
 static void send_listing(exchange *x, const char *id)
 {
     char path[4000], text[8192];
     const struct dirent *entry;
     int n = snprintf(text, sizeof text,
                      "{\"sha\":\"%s\",\"gated\":false,\"cardData\":{\"license\":\"apache-2.0\"},\"siblings\":[",
-                     COMMIT),
+                     commit_of(x, id)),
         first = 1;
 
     snprintf(path, sizeof path, "%s/%s", x->server->folder, id);
@@ -56,7 +79,7 @@ static void send_listing(exchange *x, const char *id)
         return;
     }
     while ((entry = readdir(d)))
-        if (entry->d_name[0] != '.') {
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, "REVISION")) {
             n += snprintf(text + n, sizeof text - (size_t)n, "%s{\"rfilename\":\"%s\"}", first ? "" : ",",
                           entry->d_name);
             first = 0;
@@ -77,13 +100,13 @@ static void send_resolved(exchange *x, const char *id, const char *name)
     if (stat(path, &st)) {
         answer(x, 404, 0, "X-Error-Code: EntryNotFound\r\nX-Error-Message: Entry not found\r\n");
     } else if (st.st_size < LARGE && !ft_git_blob_file(path, blob, &e)) {
-        snprintf(more, sizeof more, "ETag: \"%s\"\r\nX-Repo-Commit: %s\r\n", blob, COMMIT);
+        snprintf(more, sizeof more, "ETag: \"%s\"\r\nX-Repo-Commit: %s\r\n", blob, commit_of(x, id));
         send_file(x, path, more);
     } else if (!ft_sha256_file(path, sha, &e)) {
         snprintf(more, sizeof more,
                  "Location: http://127.0.0.2:%d/files/%.500s/%.500s?signature=secret\r\nX-Repo-Commit: "
                  "%s\r\nX-Linked-ETag: \"%s\"\r\nX-Linked-Size: %lld\r\n",
-                 x->server->port, id, name, COMMIT, sha, (long long)st.st_size);
+                 x->server->port, id, name, commit_of(x, id), sha, (long long)st.st_size);
         answer(x, 302, 0, more);
     }
 }
@@ -99,10 +122,10 @@ int hub_serve(exchange *x)
         send_file(x, path, "ETag: \"file\"\r\n");
     } else if (sscanf(x->path, "/api/%*[a-z]/%99[^/]/%99[^/]/revision/%99s", owner, name, revision) == 3) {
         snprintf(path, sizeof path, "%s/%s", owner, name);
-        send_listing(x, path);
+        if (!is_refused(x, path)) send_listing(x, path);
     } else if (sscanf(at, "/%99[^/]/%99[^/]/resolve/%99[^/]/%499s", owner, name, revision, file) == 4) {
         snprintf(path, sizeof path, "%s/%s", owner, name);
-        send_resolved(x, path, file);
+        if (!is_refused(x, path)) send_resolved(x, path, file);
     } else {
         return 0;
     }

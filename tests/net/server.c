@@ -20,7 +20,7 @@
 #include "exchange.h"
 #include "tls.h"
 
-enum { LIFE = 240 }; /* seconds, at most */
+enum { LIFE = 290 }; /* seconds, at most */
 
 /* ==== Bodies ==== */
 
@@ -315,6 +315,32 @@ static void steady(exchange *x)
     }
 }
 
+/* Answers those who come with a user and password. */
+static void private(exchange *x)
+{
+    if (x->login)
+        plain(x);
+    else
+        send_head(x, 401, 0, "");
+}
+
+/* Answers when as many are there at once as the path says after the size (/meet/SIZE/COUNT/...); when the first gives up, nobody
+ * gets an answer any more. */
+static void meet(exchange *x)
+{
+    int count = 1;
+    sscanf(x->path, "/meet/%*d/%d", &count);
+    atomic_long *met = &x->server->counts->met;
+    atomic_fetch_add(met, 1);
+    for (int i = 0; i < 500 && atomic_load(met) > 0 && atomic_load(met) < count; i++) wait_ms(10);
+    if (atomic_load(met) >= count) {
+        plain(x);
+    } else {
+        atomic_store(met, -1000);
+        send_head(x, 404, 0, "X-Error-Message: nobody else came\r\n");
+    }
+}
+
 static const struct behaviour {
     const char *name;
     void (*act)(exchange *);
@@ -329,7 +355,8 @@ static const struct behaviour {
     { "to", to_address },       { "loop", loop },
     { "busy-once", busy_once }, { "busy", busy },
     { "missing", missing },     { "hangs-up", hangs_up },
-    { "steady", steady },
+    { "steady", steady },       { "private", private },
+    { "meet", meet },
 };
 
 /* ==== Requests ==== */
@@ -369,29 +396,62 @@ static int count_path(const exchange *x)
     return (int)atomic_fetch_add(&x->server->counts->seen[h % SERVER_PATHS], 1);
 }
 
+/* Whatever it is that is not a login counts as a token. */
+static void count_secret(const exchange *x)
+{
+    server_counts *c = x->server->counts;
+    if (!x->authorization[0]) return;
+    if (x->login)
+        atomic_fetch_add(x->other ? &c->login_elsewhere : &c->login_here, 1);
+    else
+        atomic_fetch_add(x->other ? &c->token_elsewhere : &c->token_here, 1);
+}
+
+static void note_order(const exchange *x)
+{
+    char *order = x->server->counts->order;
+    const size_t n = strlen(order);
+    snprintf(order + n, SERVER_ORDER - n, "%s ", x->behaviour);
+}
+
+/* "METHOD PATH FIRST-BYTE" as a line of the file .requests in the server's folder. */
+static void log_request(const exchange *x)
+{
+    char path[600], line[1200];
+    snprintf(path, sizeof path, "%s/.requests", x->server->folder);
+    const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    const int n = snprintf(line, sizeof line, "%s %.1000s %lld\n", x->method, x->path, (long long)x->from);
+    if (fd < 0 || write(fd, line, (size_t)n) != n) abort();
+    close(fd);
+}
+
 static void read_request(exchange *x)
 {
-    char method[16] = "", range[64], token[256];
+    char range[64];
     long long size = 0, from = -1;
 
-    sscanf(x->head, "%15s %1023s", method, x->path);
-    x->head_only = !strcmp(method, "HEAD");
+    sscanf(x->head, "%15s %1023s", x->method, x->path);
+    x->head_only = !strcmp(x->method, "HEAD");
     sscanf(x->path, "/%31[^/]/%lld", x->behaviour, &size);
     x->size = size;
     header(x, "Range", range, sizeof range);
     sscanf(range, "bytes=%lld-", &from);
     x->from = from;
     header(x, "If-Range", x->if_range, sizeof x->if_range);
-    header(x, "Authorization", token, sizeof token);
-    if (token[0]) atomic_fetch_add(x->other ? &x->server->counts->token_elsewhere : &x->server->counts->token_here, 1);
+    header(x, "Authorization", x->authorization, sizeof x->authorization);
+    x->login = !strncmp(x->authorization, "Basic ", 6);
+    count_secret(x);
     snprintf(x->etag, sizeof x->etag, "v%lld", size);
     atomic_fetch_add(&x->server->counts->requests, 1);
     x->turn = count_path(x);
+    atomic_store(&x->server->counts->last_from, (long)from);
+    note_order(x);
+    if (x->server->folder) log_request(x);
 }
 
 static void serve(exchange *x)
 {
-    if (x->server->folder && hub_serve(x)) return;
+    if (proxy_serve(x) || (x->server->folder && hub_serve(x))) return;
     for (size_t i = 0; i < sizeof behaviours / sizeof *behaviours; i++)
         if (!strcmp(x->behaviour, behaviours[i].name)) {
             behaviours[i].act(x);

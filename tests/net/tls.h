@@ -7,7 +7,9 @@
 
 typedef struct tls tls;
 
-tls *tls_new(const char *ca);     /* a new certificate for 127.0.0.1 and localhost, written to the file `ca` */
+tls *tls_new(const char *ca); /* a new certificate for 127.0.0.1 and localhost, written to the file `ca` */
+void tls_hashed(const char *ca,
+                const char *dir); /* the certificate in `dir` under the name by which OpenSSL looks for it */
 void tls_free(tls *t);            /* NULL is fine */
 void *tls_accept(tls *t, int fd); /* a connection, or NULL */
 ssize_t tls_read(void *connection, void *bytes, size_t n);

@@ -4,6 +4,7 @@
 
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
+local downloads = require "ftpipe.cache.downloads"
 local failure = require "ftpipe.failure"
 
 local care = {}
@@ -22,12 +23,14 @@ function care.entries(store)
    return out
 end
 
---- { bytes, entries, kinds = { kind = { bytes, entries } } }
+--- { bytes, entries, kinds = { kind = { bytes, entries } } }; what was fetched, unpacked and left unfinished are kinds as well.
 ---@param store ftpipe.cache
 function care.usage(store)
    local all = { dir = store.dir, bytes = 0, entries = 0, kinds = {} }
-   for _, e in ipairs(care.entries(store)) do
-      local name = e.record and e.record.kind or "unreadable"
+   local entries = care.entries(store)
+   for _, e in ipairs(downloads.entries(store)) do entries[#entries + 1] = e end
+   for _, e in ipairs(entries) do
+      local name = e.kind or e.record and e.record.kind or "unreadable"
       local kind = all.kinds[name] or { bytes = 0, entries = 0 }
       all.kinds[name] = kind
       for _, sum in ipairs { all, kind } do sum.bytes, sum.entries = sum.bytes + e.bytes, sum.entries + 1 end
@@ -74,9 +77,11 @@ local function needed(store)
       local state = dir and json.decode(fs.read(dir .. "/.run/state.json") or "null")
       local about = dir and json.decode(fs.read(dir .. "/run.json") or "null")
       if type(state) == "table" and not state.done then
-         for _, step in ipairs(type(about) == "table" and about.steps or {}) do
+         about = type(about) == "table" and about or {}
+         for _, step in ipairs(about.steps or {}) do
             if step.key then out[step.key] = true end
          end
+         for _, key in ipairs(about.downloads or {}) do out[key] = true end
       else
          fs.remove(store.dir .. "/runs/" .. name)
       end
@@ -88,9 +93,11 @@ end
 local function compact(store, kept, used)
    local lines = {}
    for _, e in ipairs(kept) do
-      lines[#lines + 1] = json.encode { event = "publish", key = e.key, kind = e.record.kind, bytes = e.bytes,
-         seconds = e.record.seconds, time = e.record.created }
-      if used[e.key] and used[e.key].at > care.seconds(e.record.created) then
+      if e.record then
+         lines[#lines + 1] = json.encode { event = "publish", key = e.key, kind = e.record.kind, bytes = e.bytes,
+            seconds = e.record.seconds, time = e.record.created }
+      end
+      if used[e.key] and used[e.key].at > (e.record and care.seconds(e.record.created) or e.made) then
          lines[#lines + 1] = json.encode { event = "use", key = e.key, time = used[e.key].date }
       end
    end
@@ -98,7 +105,7 @@ local function compact(store, kept, used)
 end
 
 --- Remove entries that were not used for `days` days, then the least recently used ones until at most `keep` bytes are left,
--- and what killed processes left behind. Entries that unfinished runs need stay.
+-- and what killed processes left behind. Entries that unfinished runs need stay. What was fetched counts like what was computed.
 ---@param store ftpipe.cache
 ---@param options { days: number?, keep: integer?, now: string }
 function care.clean(store, options)
@@ -108,7 +115,12 @@ function care.clean(store, options)
    local used, keep, now = uses(store), needed(store), care.seconds(options.now)
    local entries, left, removed = care.entries(store), 0, { bytes = 0, entries = 0 }
    for _, e in ipairs(entries) do
-      e.used = math.max(used[e.key] and used[e.key].at or 0, e.record and care.seconds(e.record.created) or 0)
+      e.damaged = not e.record
+      e.made = e.record and care.seconds(e.record.created) or 0
+   end
+   for _, e in ipairs(downloads.entries(store)) do entries[#entries + 1] = e end
+   for _, e in ipairs(entries) do
+      e.used = math.max(used[e.key] and used[e.key].at or 0, e.made)
       left = left + e.bytes
    end
    table.sort(entries, function(a, b)
@@ -118,11 +130,11 @@ function care.clean(store, options)
    local kept = {}
    for _, e in ipairs(entries) do
       local old = options.days and now - e.used > options.days * 86400
-      if not keep[e.key] and (not e.record or old or options.keep and left > options.keep) then
-         fs.remove(e.dir)
+      if not keep[e.key] and (e.damaged or old or options.keep and left > options.keep) then
+         downloads.remove(e)
          left = left - e.bytes
          removed.bytes, removed.entries = removed.bytes + e.bytes, removed.entries + 1
-      elseif e.record then
+      elseif not e.damaged then
          kept[#kept + 1] = e
       end
    end
@@ -134,8 +146,8 @@ function care.clean(store, options)
    return removed
 end
 
---- Read every entry and compare it with its digests; what does not fit is removed. Gives the number of entries and the
--- keys that were damaged.
+--- Read every entry and compare it with its digests, also what was fetched and unpacked; what does not fit is removed. Gives the
+-- number of entries and the keys that were damaged.
 ---@param store ftpipe.cache
 function care.verify(store)
    store:begin()
@@ -150,7 +162,14 @@ function care.verify(store)
          store:drop(e.key)
       end
    end
-   return #entries, damaged
+   local fetched = downloads.entries(store)
+   for _, e in ipairs(fetched) do
+      if not downloads.is_whole(e, store.digests_below) then
+         damaged[#damaged + 1] = e.key
+         downloads.remove(e)
+      end
+   end
+   return #entries + #fetched, damaged
 end
 
 return care

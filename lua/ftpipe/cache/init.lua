@@ -90,6 +90,14 @@ local function digests_below(dir, prefix, out)
    end
 end
 
+--- Digests of all files below a folder by relative name, or of a file under the name "".
+---@param path string
+---@param out table<string, string>
+function cache.digests_below(path, out)
+   if fs.stat(path) == "directory" then return digests_below(path, "", out) end
+   out[""] = failure.try("system", fs.sha256_file(path))
+end
+
 --- Tell the store of a run that may be interrupted: cleaning leaves what it would go on with.
 ---@param dir string
 function cache:register(dir)

@@ -9,7 +9,8 @@ local command = {
    usage = "cache du | gc | verify [options]",
    details = [[
 du tells how much there is, gc removes what was not used for a while (nothing that an unfinished
-run would go on with), verify reads everything and removes what is damaged. The store is
+run would go on with), verify reads everything and removes what is damaged. What was fetched from
+web addresses and unpacked is part of the store; the hub's cache is not. The store is
 $FTPIPE_CACHE, else ftpipe below $XDG_CACHE_HOME or ~/.cache.]],
    options = {
       { name = "days", arg = "N", type = "number", min = 0, default = "30", help = "gc: remove what was not used for so long" },

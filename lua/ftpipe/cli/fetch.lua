@@ -16,9 +16,18 @@ Web addresses and models or data sets of a hub that are not here yet are fetched
    },
 }
 
+local function size_of(path)
+   local kind, size = require("ftpipe.core.fs").stat(path)
+   return kind == "directory" and require("ftpipe.cache").size_of(path) or size
+end
+
+local function size_text(bytes)
+   return bytes < 100e3 and ("%d bytes"):format(bytes) or ("%.1f MB"):format(bytes / 1e6)
+end
+
 -- What is known of one thing that comes from elsewhere.
 local function facts_of(spec)
-   return { name = spec.text, path = spec.path, problem = spec.problem, bytes = spec.size,
+   return { name = spec.text, path = spec.path, problem = spec.problem, bytes = spec.size or spec.path and size_of(spec.path),
       licence = spec.licence or require("ftpipe.fetching").licence(spec),
       commit = spec.hub and spec.path and require("ftpipe.hub").commit(spec.hub) or nil }
 end
@@ -30,7 +39,7 @@ function fetch.lines(wanted)
    for i, spec in ipairs(wanted) do
       local f = facts_of(spec)
       local parts = { f.path and "here" or f.problem and "not here: " .. f.problem or "to be fetched" }
-      if f.bytes then parts[#parts + 1] = ("%.1f MB"):format(f.bytes / 1e6) end
+      if f.bytes then parts[#parts + 1] = size_text(f.bytes) end
       if f.licence then parts[#parts + 1] = "licence " .. f.licence end
       if f.commit then parts[#parts + 1] = "commit " .. f.commit:sub(1, 12) end
       out[i] = ("  %s: %s"):format(f.name, table.concat(parts, ", "))

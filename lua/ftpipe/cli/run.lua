@@ -20,6 +20,7 @@ only the directory's path is printed.]],
          help = "steps side by side; they share the processors" },
       { name = "worker", arg = "STEP", hidden = true, help = "compute this one step for the run in --out" },
       { name = "alone", hidden = true, help = "no other worker is at that run" },
+      { name = "revision", arg = "NAME=COMMIT", repeated = true, hidden = true, help = "of a worker: what a revision means" },
       { name = "dry-run", help = "only say what would run, as `ftpipe plan` does" },
       { name = "json", help = "with --dry-run: where each step stands, as one JSON object" },
       { name = "checkpoint", arg = "SECONDS", type = "number", min = 0, default = "60",
@@ -58,22 +59,24 @@ local function worker_words(opts, file)
    add("memory", opts.memory)
    add("limit", opts.limit)
    for _, path in ipairs(opts.allow or {}) do add("allow", path) end
+   for _, word in ipairs(require("ftpipe.hub").resolved()) do add("revision", word) end
    return words
 end
 
--- What is done before a step's foreign Lua is loaded; nil where the plan has none.
-local function foreign(evaluated, opts, file)
+-- What a worker does before it runs a step: it gives up what steps do not need.
+local function enter(evaluated, opts, file)
    local step = require "ftpipe.sandbox.step"
-   if not step.has_foreign_code(evaluated) then return nil end
+   local foreign = step.has_foreign_code(evaluated)
    return function(run_plan, out, store)
       local cut = opts["until"] and require("ftpipe.explain").find(run_plan, opts["until"]).id
-      step.enter(run_plan, { out = out, store = store, file = file, changes = opts.force ~= nil,
-         opts = { set = opts.set, seed = opts.seed, ["until"] = cut } })
+      step.enter(run_plan, { out = out, store = store, file = file, changes = opts.force ~= nil, foreign = foreign,
+         opts = { set = opts.set, allow = opts.allow, seed = opts.seed, ["until"] = cut } })
    end
 end
 
-local function say_unprotected()
-   local missing = require("ftpipe.sandbox").missing()
+local function say_unprotected(evaluated)
+   local foreign = require("ftpipe.sandbox.step").has_foreign_code(evaluated)
+   local missing = foreign and require("ftpipe.sandbox").missing()
    if missing then sys.err(("! %s\n"):format(missing)) end
 end
 
@@ -85,7 +88,7 @@ local function work(opts, positional)
       machine.apply(opts)
       local progress <close> = require("ftpipe.progress").new { width = not opts.alone and false or nil }
       require("ftpipe.worker").work(evaluated, { step = opts.worker, out = opts.out, progress = progress, alone = opts.alone,
-         checkpoint = opts.checkpoint, force = plan.forced(opts, evaluated), foreign = foreign(evaluated, opts, positional[1]) })
+         checkpoint = opts.checkpoint, force = plan.forced(opts, evaluated), enter = enter(evaluated, opts, positional[1]) })
    end, errors.capture)
    if ok then return 0 end
    if type(e) ~= "table" then e = errors.capture(e) end      -- where memory ran out no handler is called
@@ -105,6 +108,7 @@ function run.run(opts, positional)
    if opts.json and not opts.dry_run then
       require("ftpipe.failure").raise("usage", "--json goes with --dry-run", "the scores of a run: ftpipe show RUN --json")
    end
+   for _, word in ipairs(opts.revision or {}) do require("ftpipe.hub").resolve(word) end
    if opts.worker then return work(opts, positional) end
    local evaluated = evaluate(opts, positional)
    if opts.dry_run then
@@ -114,11 +118,11 @@ function run.run(opts, positional)
    machine.apply(opts)
    local cli = require "ftpipe.cli"
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
-   local is_foreign = foreign(evaluated, opts, positional[1]) ~= nil
-   if is_foreign then say_unprotected() end
+   say_unprotected(evaluated)
    local result = require("ftpipe.runner").run(evaluated, { out = opts.out, quiet = opts.quiet, progress = progress,
       command = cli.typed(), force = plan.forced(opts, evaluated), version = cli.facts.version, machine = machine.facts(),
-      jobs = opts.jobs, worker = worker_words(opts, positional[1]), is_foreign = is_foreign })
+      sources = require("ftpipe.fetching").origins(opts.fetch.wanted),
+      jobs = opts.jobs, worker = worker_words(opts, positional[1]) })
    progress:finish()
    if result.repeats and not opts.quiet then
       sys.err(("nothing to do: %s is the run of this plan\n"):format(result.out))

@@ -30,6 +30,12 @@ local function print_run(run)
    local rows = { { "parameter", "value" } }
    for _, name in ipairs(sorted(about.params or {})) do rows[#rows + 1] = { name, text_of(about.params[name]) } end
    sys.out(columns(rows) .. "\n")
+   rows = { { "from elsewhere", "", "licence" } }
+   for _, source in ipairs(about.sources or {}) do
+      rows[#rows + 1] = { source.name, source.commit and "commit " .. source.commit or source.sha256
+         and "sha256 " .. source.sha256 or "?", source.licence or "not stated" }
+   end
+   if #rows > 1 then sys.out(columns(rows) .. "\n") end
    rows = { { "step", "kind", "", "seconds" } }
    for _, step in ipairs(about.steps or {}) do
       rows[#rows + 1] = { step.id, step.kind, step.ran and "ran" or step.seconds and "taken over" or "when needed",

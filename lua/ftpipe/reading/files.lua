@@ -22,6 +22,18 @@ local function matcher(part)
    return function(name) return name:find(pattern) ~= nil and (hidden or name:sub(1, 1) ~= ".") end
 end
 
+--- Whether a name with slashes fits a pattern, part by part.
+---@param pattern string
+---@param name string
+function files.fits(pattern, name)
+   local next_part = name:gmatch "[^/]+"
+   for part in pattern:gmatch "[^/]+" do
+      local own = next_part()
+      if not own or not matcher(part)(own) then return false end
+   end
+   return next_part() == nil
+end
+
 local function step_into(dirs, part)
    local out = {}
    local matches = part:find "[*?]" and matcher(part)

@@ -80,6 +80,12 @@ local function other_delimiter(names)
       sign == "\t" and "tab" or sign)
 end
 
+-- Rows of a table whose columns are parted by something else would be wrong in many ways.
+local function check_delimiter(path, wanted, names)
+   local hint = names[1] ~= wanted and other_delimiter(names)
+   if hint then failure.raise("data", ("%s:1: there is no column \"%s\""):format(path, wanted), hint) end
+end
+
 local function lists(params)
    local rows = { texts = {}, labels = {}, lines = {}, unmapped = 0, pairs = params.pair and #params.pair > 0 and {} or nil }
    for _, name in ipairs(params.keep or {}) do
@@ -101,13 +107,14 @@ function labelled.read(path, params, bad, label_of)
    local reader = failure.try("data", open(path, params, columns))
    local rows, n, n_pair, n_label = lists(params), #params.text, #(params.pair or {}), #label_columns(params)
    rows.file = path
+   check_delimiter(path, columns[1], reader:columns())
    while true do
-      local values = table.pack(reader:next(columns))
+      local values = table.pack(reader:next(columns, n + n_pair))
       local line = table.remove(values, 1)
       if line == nil then break end
       if line == false then
          if values[1]:find("no column", 1, true) and #rows.texts == 0 then
-            failure.raise("data", values[1], other_delimiter(reader:columns()))
+            failure.raise("data", values[1])
          end
          bad(values[2], values[1], values[3])
       else

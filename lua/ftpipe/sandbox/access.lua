@@ -9,6 +9,7 @@ local fs = require "ftpipe.core.fs"
 local cache = require "ftpipe.cache"
 local failure = require "ftpipe.failure"
 local files = require "ftpipe.reading.files"
+local hub = require "ftpipe.hub"
 local sandbox = require "ftpipe.sandbox"
 local source = require "ftpipe.source"
 
@@ -103,17 +104,16 @@ local function sources_of(step)
             plain[#plain + 1] = source.path((source.base(text)))
          elseif type(text) == "string" then      -- ftpipe chose where that lies: what comes with it, and what was fetched
             local ok, path = pcall(source.path, text, source.hub_type(step))
-            if ok then trusted[#trusted + 1] = path end
+            if ok then trusted[#trusted + 1] = path:match "^([^*?]*)/[^/]*[*?]" or path end
          end
       end
    end
    return plain, trusted
 end
 
---- All paths of files and folders that the steps of a plan read.
----@param plan ftpipe.plan
----@param visit fun(path: string, step: table, trusted: boolean) trusted: ftpipe itself chose the place
-function access.each(plan, visit)
+-- All paths of files and folders that the steps of a plan read: visit(path, step, trusted), trusted where ftpipe itself chose the
+-- place.
+local function each(plan, visit)
    for _, step in ipairs(plan.steps) do
       if step.unit.files then
          local plain, trusted = sources_of(step)
@@ -127,6 +127,44 @@ function access.each(plan, visit)
    end
 end
 
+-- Where ftpipe itself chose the place of what a step names; the store, which is granted anyway, is left out.
+local function add_chosen(out, step)
+   for _, text in ipairs(source.texts(step)) do
+      local base = source.base(text)
+      local name = hub.parse(base, source.hub_type(step))
+      if name then out[#out + 1] = { hub.repository(name), "r" } end      -- its snapshots are links to its blobs
+      if base:find "^builtin:" then
+         local ok, path = pcall(source.path, base)
+         if ok then out[#out + 1] = { path, "r" } end
+      end
+   end
+end
+
+--- Files and folders that hold all that the steps of a plan may read, for a process that gives up the rest: what access.check
+-- grants. A link in one of them, whenever it was made, leads no further than these.
+---@param plan ftpipe.plan
+---@param file string the pipeline file
+---@param opts table of the command
+---@return { [1]: string, [2]: string }[] path and right (ftpipe.core.confine), "r" to read or "l" to list folders alone
+function access.places(plan, file, opts)
+   local grants = access.grants(file, opts)
+   local out = { { grants.project, "r" } }
+   for _, path in ipairs(grants.given) do
+      if fs.stat(path) then
+         out[#out + 1] = { path, "r" }
+         local base = (fs.real(path) or ""):match "^(.*/%w+%-%-[^/]+)/snapshots/[^/]+$"
+         if base then out[#out + 1] = { base, "r" } end
+      elseif path:find "[*?]" then
+         out[#out + 1] = { path:match "^([^*?]*)/" or path:find "^/" and "/" or ".", "l" }
+         for _, found in ipairs(files.expand(path)) do out[#out + 1] = { found, "r" } end
+      end
+   end
+   for _, step in ipairs(plan.steps) do
+      if step.unit.files then add_chosen(out, step) end
+   end
+   return out
+end
+
 --- Raise "access" where a step of the plan would read what it may not.
 ---@param plan ftpipe.plan
 ---@param file string the pipeline file
@@ -134,7 +172,7 @@ end
 function access.check(plan, file, opts)
    if not sandbox.on "access" then return end
    local grants, known = access.grants(file, opts), {}
-   access.each(plan, function(path, step, trusted)
+   each(plan, function(path, step, trusted)
       if trusted or known[path] then return end
       local ok, reason = look(grants, path)
       if not ok then refuse(step, path, reason) end

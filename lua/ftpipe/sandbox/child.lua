@@ -76,7 +76,8 @@ local function ask(file, request, seconds)
    end
    if type(answer.error) == "table" then
       local e = answer.error
-      if tostring(e.message):find "still not done after" then e.hint = "more time: --limit SECONDS" end
+      local message, late = tostring(e.message):gsub("(still not done after )[%d.e-]+", ("%%1%g"):format(seconds))
+      if late > 0 then e.message, e.hint = message, "more time: --limit SECONDS" end
       local meta = getmetatable(select(2, pcall(failure.raise, "usage", "")))
       error(setmetatable({ ftpipe = type(e.kind) == "string" and e.kind or "usage", message = clean(e.message),
          hint = e.hint and clean(e.hint), traceback = e.traceback and clean(e.traceback) }, meta), 0)
@@ -97,7 +98,7 @@ local function request_of(file, options, what)
    local text = text_of(file)
    if not utf8.len(text) and sandbox.on "bytecode" then refuse(file, "this is no text (UTF-8)") end
    return { what = what, file = file, text = (text:gsub(".", function(c) return ("%02x"):format(c:byte()) end)), set = set,
-      seed = options.seed, cwd = options.cwd or "", seconds = seconds }, seconds
+      seed = options.seed, cwd = options.cwd or "", seconds = seconds, began = sys.now() }, seconds
 end
 
 --- The plan of a file; its steps with functions have has_code and cannot be run as they are.
@@ -174,7 +175,8 @@ function child.serve()
    require "ftpipe"
    require "ftpipe.sandbox.wire"
    lock_up(request)
-   local ok, answer = confine.within(sandbox.on "time" and request.seconds or UNLIMITED, xpcall, answers[request.what], function(e)
+   local left = math.max(0.01, request.seconds - (sys.now() - request.began))      -- starting took its part
+   local ok, answer = confine.within(sandbox.on "time" and left or UNLIMITED, xpcall, answers[request.what], function(e)
       return failure.is(e) and e or { ftpipe = "usage", message = tostring(e), traceback = host.traceback(tostring(e), 2) }
    end, pipeline, request, set)
    sys.out(json.encode(ok and answer or error_of(answer)))

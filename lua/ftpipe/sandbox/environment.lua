@@ -179,6 +179,11 @@ function environment.new(require_function)
    for name, library in pairs(libraries) do env[name] = library end
    for name, f in pairs(made) do env[name] = f end
    env._VERSION, env.require, env.print, env._G = _VERSION, require_function, printer(), env
+   if not sandbox.on "absence" then
+      for _, name in ipairs { "io", "os", "debug", "package", "load", "loadfile", "dofile", "collectgarbage" } do
+         env[name] = _G[name]
+      end
+   end
    if not sandbox.on "handlers" then env.xpcall = xpcall end
    if not sandbox.on "environment" then return setmetatable(env, { __index = environment.everything(require_function) }) end
    return setmetatable(env, {

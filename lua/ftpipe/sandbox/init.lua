@@ -11,8 +11,8 @@ local sys = require "ftpipe.core.sys"
 local sandbox = {}
 
 --- All protections, and what each holds back.
-sandbox.protections = { "environment", "bytecode", "finalizers", "handlers", "libraries", "metatables", "modules", "memory",
-   "time", "landlock", "seccomp", "access", "output" }
+sandbox.protections = { "absence", "environment", "bytecode", "finalizers", "handlers", "libraries", "metatables", "modules",
+   "names", "memory", "time", "landlock", "seccomp", "access", "output" }
 
 local off
 

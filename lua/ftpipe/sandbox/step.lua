@@ -1,7 +1,8 @@
---- The process that runs a pipeline's own functions, or a head that came with a model, gives up everything but its inputs and the
--- place of its results before that Lua is loaded: no network, no programs, no other processes; it reads the project, the
--- declared inputs, the store and the system's libraries; it writes the run's directory and the store's staging place, and may
--- add entries to the store but change none. Memory is counted as always; there is no time limit.
+--- What a process that runs steps gives up. Every run keeps, of all files, only its inputs and the places of its results. One that
+-- runs a pipeline's own functions, or a head that came with a model, gives up everything else too before that Lua is loaded: no
+-- network, no programs, no other processes; it reads the project, the declared inputs, the store and the system's libraries; it
+-- writes the run's directory and the store's staging place, and may add entries to the store but change none. Memory is counted
+-- as always; there is no time limit.
 
 local confine = require "ftpipe.core.confine"
 local fs = require "ftpipe.core.fs"
@@ -40,11 +41,16 @@ local function add_store(allowed, dir, changes)
    allowed[#allowed + 1] = { dir .. "/steps", changes and "rw" or "rn" }
 end
 
+-- Give up all other files.
+local function give_up_files(allowed)
+   sys.threads()      -- LLVM's OpenMP writes a shared-memory file when it is first asked for anything
+   if confine.facts().landlock and sandbox.on "landlock" then failure.try("system", confine.landlock(allowed)) end
+end
+
 -- Give up all else.
 local function give_up(allowed)
    local facts = confine.facts()
-   sys.threads()      -- LLVM's OpenMP writes a shared-memory file when it is first asked for anything
-   if facts.landlock and sandbox.on "landlock" then failure.try("system", confine.landlock(allowed)) end
+   give_up_files(allowed)
    if facts.seccomp and sandbox.on "seccomp" then failure.try("system", confine.seccomp "step") end
    sandbox.enter "step"
 end
@@ -84,15 +90,21 @@ local function bring_to_life(plan, file, opts)
    for _, s in ipairs(plan.steps) do s.unit, s.params = lived[s.id].unit, lived[s.id].params end
 end
 
---- What a worker does before it runs steps of a plan with foreign code.
+--- What a worker does before it runs a step. Where the plan has foreign code, all
+-- but its own work is given up; else only files, so that a link that is changed meanwhile leads nowhere.
 ---@param plan ftpipe.plan
----@param place { out: string, store: string, file: string, opts: table, changes: boolean? } changes: entries of
--- the store may be replaced (--force)
+---@param place { out: string, store: string, file: string, opts: table, changes: boolean?, foreign: boolean }
+-- changes: entries of the store may be replaced (--force)
 function step.enter(plan, place)
-   local allowed = { { place.file:match "^(.+)/[^/]*$" or ".", "r" }, { place.out, "rw" } }
+   local allowed = { { place.out, "rw" } }
    add_system(allowed)
-   add_store(allowed, place.store, place.changes)
-   require("ftpipe.sandbox.access").each(plan, function(path) allowed[#allowed + 1] = { path, "r" } end)
+   if place.foreign then add_store(allowed, place.store, place.changes) else allowed[#allowed + 1] = { place.store, "rw" } end
+   local places = require("ftpipe.sandbox.access").places(plan, place.file, place.opts)
+   table.move(places, 1, #places, #allowed + 1, allowed)
+   if not place.foreign then
+      if confine.facts().shadowed then allowed[#allowed + 1] = { "/proc", "r" } end      -- where a sanitizer looks for leaks
+      return give_up_files(allowed)
+   end
    give_up(allowed)
    if plan.has_code then bring_to_life(plan, place.file, place.opts) end
 end

@@ -16,6 +16,8 @@ step.params = {
    from = { type = "list", required = true, help = "files and folders" },
    format = { type = "string", default = "auto", choices = unlabelled.formats },
    text = { type = "list", default = { "text" }, help = "columns of tables" },
+   encoding = { type = "string", choices = unlabelled.encodings,
+      help = "of the files; nothing said: UTF-16 where its mark is, else UTF-8" },
    length = { type = "integer", default = 128, min = 3, help = "tokens of a window" },
    apart = { type = "boolean", default = false, help = "each piece of text is a window of its own, cut at `length`" },
    valid = { type = "number", default = 0.01, min = 0, max = 0.5, help = "share of the documents that is held out" },

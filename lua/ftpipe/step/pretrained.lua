@@ -5,6 +5,7 @@ local model = require "ftpipe.model"
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local arch = require "ftpipe.arch"
+local checkpoint_files = require "ftpipe.checkpoint_files"
 local source = require "ftpipe.source"
 
 local step = { kind = "pretrained", version = 1, exact = true, seedless = true, stored = false, inputs = {} }
@@ -13,16 +14,13 @@ step.params = { from = { type = "string", required = true, help = "directory, hf
 
 function step.files(params)
    local out, from = {}, source.path(params.from, "models")
-   local function is_there(name) return fs.stat(from .. "/" .. name) ~= nil end
    for _, name in ipairs { "config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
-      "vocab.json", "merges.txt", "ftpipe.json", "model.safetensors", "model.safetensors.index.json" } do
+      "vocab.json", "merges.txt", "ftpipe.json" } do
       out[#out + 1] = from .. "/" .. name
    end
-   local pickled = not (is_there "model.safetensors" or is_there "model.safetensors.index.json")
-   for _, name in ipairs(fs.list(from) or {}) do
-      local wanted = name:find "%-of%-.*%.safetensors$" or pickled and name:find "^pytorch_model.*%.bin"
-      if wanted then out[#out + 1] = from .. "/" .. name end
-   end
+   local weights = checkpoint_files.weights(function(name) return fs.stat(from .. "/" .. name) ~= nil end,
+      function(name) return fs.read(from .. "/" .. name, 32 << 20) end)
+   for _, name in ipairs(#weights > 0 and weights or { "model.safetensors" }) do out[#out + 1] = from .. "/" .. name end
    return out
 end
 

@@ -107,6 +107,16 @@ local function check(params, inputs)
    end
 end
 
+local function hint_for(message, params)
+   if not params.encoding and message:find "not UTF%-8" then
+      return 'convert the file to UTF-8, or say which it is: encoding = "latin-1"'
+   elseif not params.encoding and message:find "a NUL byte" then
+      return 'if the file is UTF-16 without a mark, say so: encoding = "utf-16le" (or "utf-16be")'
+   end
+end
+
+local QUARANTINE = "fix the row, or keep bad rows aside with --set bad=quarantine"
+
 -- Rows of a file; what is wrong with it goes to the list, so that all files are looked at.
 local function read_file(task, path, params, reject, problems)
    local bad = 0
@@ -114,9 +124,7 @@ local function read_file(task, path, params, reject, problems)
       if params.bad == "quarantine" then return reject(path, line, message, raw) end
       bad = bad + 1
       if bad <= TOLD then
-         problems[#problems + 1] = failure.new("data", message, message:find "not UTF%-8" and not params.encoding
-            and 'convert the file to UTF-8, or say which it is: encoding = "latin-1"'
-            or "fix the row, or keep bad rows aside with --set bad=quarantine")
+         problems[#problems + 1] = failure.new("data", message, hint_for(message, params) or QUARANTINE)
       end
    end)
    if ok and bad > TOLD then
@@ -124,7 +132,9 @@ local function read_file(task, path, params, reject, problems)
          bad - TOLD, bad == TOLD + 1 and "" or "s"))
    elseif not ok and bad == 0 then
       if not failure.is(rows) and type(rows) ~= "string" then error(rows, 0) end
-      problems[#problems + 1] = failure.wrap(rows)
+      local problem = failure.wrap(rows)
+      problem.hint = problem.hint or hint_for(problem.message, params)
+      problems[#problems + 1] = problem
    end
    return ok and rows or nil
 end

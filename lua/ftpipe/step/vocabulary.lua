@@ -16,6 +16,8 @@ step.params = {
    from = { type = "list", required = true, help = "files and folders" },
    format = { type = "string", default = "auto", choices = unlabelled.formats },
    text = { type = "list", default = { "text" }, help = "columns of tables" },
+   encoding = { type = "string", choices = unlabelled.encodings,
+      help = "of the files; nothing said: UTF-16 where its mark is, else UTF-8" },
    size = { type = "integer", default = 8000, min = 100, help = "tokens" },
    lowercase = { type = "boolean", default = true },
    min_frequency = { type = "integer", default = 2, min = 1, help = "of a pair of pieces that is joined" },
