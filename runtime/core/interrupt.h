@@ -6,9 +6,9 @@
 #ifndef FT_CORE_INTERRUPT_H
 #define FT_CORE_INTERRUPT_H
 
-/* From now on the first SIGINT or SIGTERM is told on standard error and counted, the second ends the process with 128 + its number.
- * The system gives both to the first thread while that one does not block them; call it there. */
-void ft_interrupt_catch(void);
+/* From now on the first SIGINT or SIGTERM is counted and, unless `quietly`, told on standard error; the second ends the process with
+ * 128 + its number. The system gives both to the first thread while that one does not block them; call it there. */
+void ft_interrupt_catch(int quietly);
 int ft_interrupt_count(void);
 
 /* Give the calling thread a stack for handlers with SA_ONSTACK, unless it has one. One thread alone may ask. */

@@ -319,11 +319,10 @@ static int sys_interrupted(lua_State *L)
     return 1;
 }
 
-/* sys.catch_interrupts(): the first signal only counts, the second ends the process */
+/* sys.catch_interrupts([quietly]): the first signal only counts, the second ends the process */
 static int sys_catch_interrupts(lua_State *L)
 {
-    (void)L;
-    ft_interrupt_catch();
+    ft_interrupt_catch(lua_toboolean(L, 1));
     return 0;
 }
 

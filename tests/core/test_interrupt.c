@@ -36,7 +36,7 @@ static void handlers_run_on_a_stack_of_their_own(void **state)
     struct sigaction a;
 
     (void)state;
-    ft_interrupt_catch();
+    ft_interrupt_catch(0);
     assert_int_equal(ft_interrupt_count(), 0);
     assert_int_equal(sigaction(SIGINT, NULL, &a), 0);
     assert_true(a.sa_flags & SA_ONSTACK);
