@@ -451,6 +451,7 @@ function model:source()
       if t then return t:dtype(), t:shape() end
    end
    function checkpoint.tensor(_, name) return tensors[name] end
+   function checkpoint.private() end      -- no file: always copied
    function checkpoint.names()
       local names = {}
       for name in pairs(tensors) do names[#names + 1] = name end

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "tensor/safetensors.h"
 
 typedef struct item {
     ft_param *param;
@@ -173,6 +174,7 @@ ft_status ft_optim_step(ft_optim *o, double lr_scale, double clip, double *norm,
     for (size_t i = 0; i < o->n; i++) {
         item *it = &o->items[i];
         if (!it->param->has_grad) continue;
+        ft_safetensors_own(it->param->value);
         update_item(o, it, lr_scale, scale);
         it->param->has_grad = 0;
     }

@@ -323,7 +323,7 @@ ft_status ft_safetensors_tensor(ft_safetensors *st, const char *name, ft_tensor 
 #define PRIVATE_FROM ((size_t)256 << 10) /* bytes below which copying costs less than a mapping */
 
 typedef struct pages {
-    void *at;
+    void *at, *own;
     size_t bytes;
 } pages;
 
@@ -332,8 +332,22 @@ static void pages_release(void *ctx)
     pages *p = ctx;
 
     ft_private_close(p->at, p->bytes);
-    ft_mem_give_up(p->bytes);
+    if (p->own)
+        ft_block_free(p->own, p->bytes);
+    else
+        ft_mem_give_up(p->bytes);
     ft_free(p);
+}
+
+void ft_safetensors_own(ft_tensor *t)
+{
+    if (t->drop != pages_release) return;
+    pages *p = t->ctx;
+
+    if (p->own || !(p->own = ft_block_alloc(p->bytes))) return;
+    memcpy(p->own, t->data, p->bytes);
+    t->data = p->own;
+    ft_mem_give_up(p->bytes);
 }
 
 ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor **out, ft_err *e)
@@ -352,7 +366,7 @@ ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor
     pages *p = ft_malloc(sizeof *p);
     if (!p) return ft_fail_mem(e, sizeof *p);
     const int counted = ft_mem_claim(bytes);
-    *p = (pages){ counted ? ft_map_private(&t->file->map, t->file->path, at, bytes) : NULL, bytes };
+    *p = (pages){ counted ? ft_map_private(&t->file->map, t->file->path, at, bytes) : NULL, NULL, bytes };
     if (!p->at) {
         if (counted) ft_mem_give_up(bytes);
         ft_free(p);

@@ -68,6 +68,10 @@ ft_status ft_safetensors_tensor(ft_safetensors *st, const char *name, ft_tensor 
  * other dtypes, a file that is another by now, the ceiling of memory. */
 ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor **out, ft_err *e);
 
+/* Let such a tensor, which will be written to over and over, have a block of its own (large pages, where the system has them)
+ * in place of the file's; views of it made before go on showing the file's. Where there is no memory it stays as it is. */
+void ft_safetensors_own(ft_tensor *t);
+
 /* ==== Writing ==== */
 
 /* Write n tensors to path: there whole or, on any error, not at all. The data is ordered by dtype (I64, F32, I32,

@@ -58,6 +58,13 @@ static void pages_of_ones_own_are_written_apart(void **state)
     assert_int_equal(ft_safetensors_tensor(st, "large", &read, &e), FT_OK);
     assert_memory_equal(read->data, tensors[0]->data, read->bytes);
     ft_tensor_release(read);
+    const size_t live = ft_mem_get().live;
+    const float *old = a->data;
+    ft_safetensors_own(a);
+    assert_true(a->data != old && old[1] == -1.0f && ((float *)a->data)[LARGE - 1] == -1.0f);
+    assert_true(ft_mem_get().live < live + 4096); /* counted once */
+    ft_safetensors_own(a);
+    ft_safetensors_own(tensors[0]); /* nothing happens to others */
     ft_tensor_release(a);
     ft_tensor_release(odd);
 
