@@ -154,8 +154,6 @@ local function load_head(self, source, used)
    for _, name in ipairs(source.checkpoint:names()) do
       if self.head_unit.repeats(self.c, name) then used[name] = true end
    end
-   local norm = self.by_name["head.norm.weight"]
-   if norm and not norm:loaded() then self.head_unit.begin(self.head, self.by_name["encoder.embed.word.weight"]:tensor()) end
 end
 
 local function dropped(source, used)
@@ -202,6 +200,8 @@ local function draw(self, seed)
       local of_encoder = p:name():find "^encoder%."
       if not p:loaded() then (of_encoder and self.draw_encoder or self.draw_head)(p, seed) end
    end
+   local norm = self.head_unit.begin and self.by_name["head.norm.weight"]
+   if norm and not norm:loaded() then self.head_unit.begin(self.head, self.by_name["encoder.embed.word.weight"]:tensor()) end
    return self
 end
 
