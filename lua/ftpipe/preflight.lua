@@ -57,14 +57,32 @@ end
 
 local function number_in(path, pattern) return tonumber((fs.read(path) or ""):match(pattern or "^%s*(%d+)")) end
 
+-- Limit and use of memory of this process's control groups: of the first version of groups, or the second; and, where it sees
+-- no more than its own, at the top.
+local function groups()
+   local out, own = {}, fs.read "/proc/self/cgroup" or ""
+   for path in ("\n" .. own):gmatch "\n0::([^\n]*)" do
+      out[#out + 1] = { "/sys/fs/cgroup" .. path .. "/memory.max", "/sys/fs/cgroup" .. path .. "/memory.current" }
+   end
+   for path in own:gmatch ":memory:([^\n]*)" do
+      local dir = "/sys/fs/cgroup/memory" .. path
+      out[#out + 1] = { dir .. "/memory.limit_in_bytes", dir .. "/memory.usage_in_bytes" }
+   end
+   out[#out + 1] = { "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current" }
+   out[#out + 1] = { "/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes" }
+   return out
+end
+
 --- Bytes of memory that this process may have, and that are free now.
 function preflight.memory()
    local all = (number_in("/proc/meminfo", "MemTotal:%s*(%d+)") or math.huge) * 1024
    local free = (number_in("/proc/meminfo", "MemAvailable:%s*(%d+)") or math.huge) * 1024
-   local limit = number_in "/sys/fs/cgroup/memory.max"
-   if limit then
-      all = math.min(all, limit)
-      free = math.min(free, limit - (number_in "/sys/fs/cgroup/memory.current" or 0))
+   for _, group in ipairs(groups()) do
+      local limit = number_in(group[1])
+      if limit then
+         all = math.min(all, limit)
+         free = math.min(free, limit - (number_in(group[2]) or 0))
+      end
    end
    return all, free
 end

@@ -165,7 +165,7 @@ local function begin(plan, options, at)
    local out, resumes = choose(plan, digest, options.out)
    failure.try("system", fs.mkdirs(out .. "/.run"))
    local lock = fs.lock(out .. "/.run/lock")
-   if not lock then failure.raise("usage", ("another ftpipe is working in %s"):format(out)) end
+   if not lock then failure.raise("lock", ("another ftpipe is working in %s"):format(out)) end
    if resumes then check_fingerprint(out, computes) end
    local run = setmetatable({ plan = plan, options = options, out = out, resumes = resumes, lock = lock,
       progress = options.progress, fingerprint = computes, digest = digest, started = sys.date(),

@@ -70,6 +70,7 @@ pid=$!
 while [ "$(lines "$work/busy/log.jsonl")" -lt 3 ] && kill -0 $pid 2> /dev/null; do sleep 0.005; done
 kill -STOP $pid
 job "$work/busy" > /dev/null 2> "$work/message"
+check "a second process ends with the exit code of locks" test $? -eq 3
 check "a second process is refused" grep -q "another ftpipe is working in" "$work/message"
 kill -CONT $pid
 wait $pid

@@ -16,7 +16,7 @@ local step = {}
 
 -- What libraries read that are loaded late, and what tells about the machine.
 local system = { "/usr/lib", "/usr/local/lib", "/usr/share/zoneinfo", "/lib", "/lib64", "/opt", "/etc/ld.so.cache", "/proc/cpuinfo",
-   "/proc/meminfo", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom" }
+   "/proc/meminfo", "/proc/self/cgroup", "/sys/devices/system", "/sys/fs/cgroup", "/dev/urandom" }
 
 local function add_system(allowed)
    for _, path in ipairs(system) do allowed[#allowed + 1] = { path, "r" } end
