@@ -91,8 +91,10 @@ function explain.last(plan, out)
    end
 end
 
-local function step_of(run, id)
-   for _, s in ipairs(run and run.steps or {}) do if s.id == id then return s end end
+local function steps_by_id(run)
+   local out = {}
+   for _, s in ipairs(run and run.steps or {}) do out[s.id] = s end
+   return out
 end
 
 -- Why a step that is no hit runs.
@@ -116,7 +118,7 @@ function explain.status(plan, options)
    local schedule_of = schedule.new(plan, store, { engine = engine.current(store.dir),
       identities = schedule.identities(plan, store), force = options.force,
       run = function() error("a plan runs nothing") end })
-   local rows = {}
+   local rows, before = {}, steps_by_id(last)
    for i, step in ipairs(plan.steps) do
       local state, row = schedule_of:state(step), { step = step }
       if step.unit.stored == false then
@@ -125,7 +127,7 @@ function explain.status(plan, options)
          row.state = "hit"
       else
          row.state = state.key and "run" or "follows"
-         row.why, row.changes = reason(plan, step, state, step_of(last, step.id))
+         row.why, row.changes = reason(plan, step, state, before[step.id])
          if state.forced then row.why = "forced" end
          if row.changes then
             local parts = {}

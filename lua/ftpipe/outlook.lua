@@ -42,13 +42,22 @@ local function ancestors(plan, id, visit, seen)
    for _, input in ipairs(plan_of.inputs_of(step)) do ancestors(plan, input, visit, seen) end
 end
 
+-- Bytes of the files that a step reads; looked up once, because many steps may come from it.
+local own_bytes = setmetatable({}, { __mode = "k" })
+
+local function bytes_of(step)
+   if own_bytes[step] then return own_bytes[step] end
+   local sum, ok, files = 0, pcall(step.unit.files, step.params)
+   for _, path in ipairs(ok and files or {}) do sum = sum + ((fs.status(path) or {}).size or 0) end
+   own_bytes[step] = sum
+   return sum
+end
+
 -- Bytes of the files that the steps before this one read, apart from encoders.
 local function bytes_before(plan, id)
    local sum = 0
    ancestors(plan, id, function(step)
-      if step.kind == "pretrained" or not step.unit.files then return end
-      local ok, files = pcall(step.unit.files, step.params)
-      for _, path in ipairs(ok and files or {}) do sum = sum + ((fs.status(path) or {}).size or 0) end
+      if step.kind ~= "pretrained" and step.unit.files then sum = sum + bytes_of(step) end
    end)
    return sum
 end

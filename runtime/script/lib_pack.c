@@ -530,6 +530,7 @@ static int read_all(lua_State *L)
 
 static int decode(lua_State *L, const unsigned char *data, size_t n, const char *name)
 {
+    if (n == 0) data = (const unsigned char *)""; /* an empty file has no bytes to point at */
     lua_pushcfunction(L, read_all);
     lua_pushlightuserdata(L, (void *)(uintptr_t)data);
     lua_pushlightuserdata(L, (void *)(uintptr_t)(data + n));

@@ -61,17 +61,26 @@ end
 ---@param store ftpipe.cache
 ---@param engine string
 function speeds.open(store, engine)
-   local entries, threads = read(store), sys.threads()
+   local entries, threads, known = read(store), sys.threads(), {}
    local self = {}
+
+   -- Of one kind of step; looked up once, because plans have many steps of a kind.
+   local function rate_of(kind, unit)
+      local name = kind .. " " .. unit
+      if known[name] == nil then
+         known[name] = recent(entries, unit, function(e)
+            return e.kind == kind and e.threads == threads and e.engine == engine
+         end) or recent(entries, unit, function(e) return e.kind == kind end) or false
+      end
+      return known[name]
+   end
 
    --- Units of work in a second, and the unit, for a kind of step; nil where there is none to compare with. What ran with as
    -- many threads and the same library counts first, then what trained or scored with them at all.
    function self.of(kind, work)
       for _, unit in ipairs(units) do
          if work[unit] then
-            local rate = recent(entries, unit, function(e)
-               return e.kind == kind and e.threads == threads and e.engine == engine
-            end) or recent(entries, unit, function(e) return e.kind == kind end)
+            local rate = rate_of(kind, unit)
             if rate then return rate, unit end
          end
       end

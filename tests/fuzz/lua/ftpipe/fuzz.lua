@@ -25,7 +25,8 @@ local function tried(f, ...)
 end
 
 --- JSON text.
-function fuzz.json(path)
+function fuzz.json(args)
+   local path = args[1]
    local value, message = json.decode(fs.read(path))
    if value == nil then return type(message) == "string" and 0 or 1 end
    local ok, text = pcall(json.encode, value)
@@ -35,7 +36,8 @@ function fuzz.json(path)
 end
 
 --- A packed value, with an object that the reader has.
-function fuzz.pack(path)
+function fuzz.pack(args)
+   local path = args[1]
    local shared = { ["data/rows"] = { "an object" } }
    local value, message = pack.read(path, shared)
    if value == nil then return (message == nil or type(message) == "string") and 0 or 1 end
@@ -49,7 +51,7 @@ end
 
 local store
 
--- A store with two entries, made once.
+-- A store, opened once.
 local function small_store()
    local cache = require "ftpipe.cache"
    if store then return store end
@@ -60,13 +62,15 @@ local function small_store()
 end
 
 --- One text in the place of everything that a store reads besides its entries, and in the place of an entry's record.
-function fuzz.journal(path)
+function fuzz.journal(args)
+   local path = args[1]
    local care, speeds = require "ftpipe.cache.care", require "ftpipe.cache.speeds"
    local text, kept = fs.read(path), small_store()
    local key = ("ab"):rep(32)
-   local staging = kept:staging()
-   assert(fs.write(staging .. "/value.pack", "x"))
-   kept:publish(staging, { key = key, kind = "read", digest = "0", type = "value", step = {}, facts = {} })
+   assert(fs.mkdirs(kept:place(key)))
+   assert(fs.write(kept:place(key) .. "/value.pack", "x"))
+   assert(fs.write(kept:place(key) .. "/record.json", json.encode { key = key, kind = "read", digest = "0", type = "value",
+      step = {}, facts = {}, bytes = 1, created = "2026-11-24T09:00:00Z", files = { ["value.pack"] = fs.sha256 "x" } }))
    for _, name in ipairs { "journal.jsonl", "speeds", "files", "engines" } do assert(fs.write(kept.dir .. "/" .. name, text)) end
    kept.journal = nil
    tried(care.usage, kept)
@@ -80,11 +84,14 @@ function fuzz.journal(path)
    care.usage(kept)
    care.clean(kept, { days = 1, keep = 1 << 40, now = "2026-11-24T10:00:00Z" })
    care.verify(kept)
+   kept.lock:close()
+   kept.lock, kept.journal = nil, nil
    return 0
 end
 
 --- What a process that evaluated a file answers.
-function fuzz.plan(path)
+function fuzz.plan(args)
+   local path = args[1]
    local wire = require "ftpipe.sandbox.wire"
    local data = json.decode(fs.read(path))
    if data == nil then return 0 end
@@ -94,6 +101,15 @@ function fuzz.plan(path)
    tried(function() plan:text({}, {}) end)
    local again = tried(wire.into, json.decode(json.encode(wire.out(plan))), "file.lua")
    return (not again or again:json() == text) and 0 or 1
+end
+
+-- What is found is told as text.
+for name, f in pairs(fuzz) do
+   fuzz[name] = function(args)
+      local ok, e = pcall(f, args)
+      if ok then return e end
+      error(failure.is(e) and e.message or tostring(e), 0)
+   end
 end
 
 return fuzz
