@@ -31,6 +31,7 @@ on_terminal "$FTPIPE run adapt.lua --set model=encoder --set from=texts.txt --se
 check "unlabelled texts" shows "tokens of the texts .*\[=.*\].* [0-9]+/[0-9]+ .*left"
 
 # Ctrl-C, typed once the second stage is at work. Only the process that leads is in the terminal's foreground.
+rm -f typed
 mkfifo keys
 (
     exec 3> keys
