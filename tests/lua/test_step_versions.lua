@@ -98,8 +98,10 @@ local function describe_table(into, t)
    if artifact.is_model(t) then return describe_model(into, t) end
    if is_float_list(t) then return add_numbers(into, t) end
    for _, k in ipairs(sorted_keys(t)) do
-      add(into, tostring(k))
-      describe(into, t[k])
+      if type(t[k]) ~= "function" then
+         add(into, tostring(k))
+         describe(into, t[k])
+      end
    end
    add(into, "end")
 end
@@ -108,7 +110,6 @@ function describe(into, value)
    if type(value) == "table" then describe_table(into, value)
    elseif type(value) == "userdata" then describe_userdata(into, value)
    elseif math.type(value) == "float" then into.numbers[#into.numbers + 1] = value
-   elseif type(value) == "function" then add(into, "function")
    elseif type(value) == "string" and value:find "^%-?%d+%.%d+$" then into.numbers[#into.numbers + 1] = tonumber(value)
    elseif type(value) == "string" then add(into, (value:gsub(into.dir, "DIR")))
    else add(into, tostring(value)) end
