@@ -22,20 +22,26 @@ static void say(void *ctx, int stream, const char *text, size_t n)
     fwrite(text, 1, n, stream == 1 ? stdout : stderr);
 }
 
+static ft_host *host;
+
+/* What is left then is a leak. */
+static void end_host(void)
+{
+    ft_host_free(host);
+    host = NULL;
+}
+
 static int fuzz_with(const char *function, const uint8_t *data, size_t size)
 {
     static const ft_host_sink sink = { say, NULL, NULL };
-    static ft_host *host;
     static int age;
     char path[64], *message = NULL;
     const char *argv[] = { path };
     ft_err e;
     int code = 1;
 
-    if (host && ++age % LIFE == 0) {
-        ft_host_free(host);
-        host = NULL;
-    }
+    if (age == 0) atexit(end_host);
+    if (++age % LIFE == 0) end_host();
     if (!host && ft_host_new(&host, "tests/fuzz/lua", &sink, &e)) abort();
     const int fd = memfd_create("input", MFD_CLOEXEC);
     if (fd < 0) abort();

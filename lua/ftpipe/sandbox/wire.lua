@@ -190,8 +190,13 @@ end
 
 local function is_code(value) return type(value) == "table" and value["$"] == "code" end
 
--- Whether all that a step reads stands before it.
-local function check_inputs(data, known)
+-- Whether all that a step reads stands before it, and it reads what its kind must.
+local function check_inputs(data, unit, known)
+   for name, how in pairs(unit.inputs) do
+      if how == "required" and data.kind ~= "lua" and type(data.inputs[name]) ~= "string" then
+         error(("step '%s': input '%s' is missing"):format(data.id, name), 0)
+      end
+   end
    for name, from in pairs(data.inputs) do
       for _, id in pairs(type(from) == "table" and from or { from }) do
          if type(id) ~= "string" or not known[id] then error(("step '%s': input '%s' leads nowhere"):format(data.id, name), 0) end
@@ -208,7 +213,7 @@ local function step_in(data, kinds, known)
    local unit = data.kind == "lua" and unit_of_code(data) or kinds[data.kind]
    if not unit then error(("there is no kind '%s'"):format(tostring(data.kind)), 0) end
    plan_of.check_name(where, unit.kind, data.id)
-   check_inputs(data, known)
+   check_inputs(data, unit, known)
    local step = { id = data.id, kind = unit.kind, version = unit.version, inputs = data.inputs, where = where, unit = unit,
       line = data.line, params = {}, has_code = unit.kind == "lua" }
    for name, value in pairs(data.params) do
