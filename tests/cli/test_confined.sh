@@ -124,20 +124,20 @@ if [ $stub ]; then
     "${CC:-cc}" -std=c11 -D_GNU_SOURCE -O1 -shared -fPIC -o "$work/faults.so" "$root/tests/faults/faults.c" -ldl || exit 1
     printf 'text,label\nSECRET one,pos\nSECRET two,neg\n' > "$work/outside/rows.csv"
     printf 'local ft = require "ftpipe"\nreturn ft.pipeline { name = "swap", outputs = { rows = ft.split { rows = ft.read { from = "rows.csv" } } } }\n' > swap.lua
-    # swapped N NAME: a run of it with rows.csv swapped before it is opened the Nth time (once it is hashed, once it is read)
+    # swapped N NAME: a run of it with rows.csv swapped before it is opened the Nth time (to be hashed, then to be read)
     swapped() {
-        rm -rf rows.csv rows.csv.swapped "$2" ../store
+        rm -rf rows.csv rows.csv.swapped "$2" ../store ../count
         head -n 40 reviews.csv > rows.csv
         ln -s ../outside/rows.csv rows.csv.swapped
-        env GOMP_SPINCOUNT=5000 LD_PRELOAD="$work/faults.so" FAULT_SWAP=rows.csv FAULT_SWAP_AT="$1" "$FTPIPE" run swap.lua --out "$2" > ../out 2> ../message
+        env GOMP_SPINCOUNT=5000 LD_PRELOAD="$work/faults.so" FAULT_COUNT=../count FAULT_SWAP=rows.csv FAULT_SWAP_AT="$1" "$FTPIPE" run swap.lua --out "$2" > ../out 2> ../message
     }
     swapped 9 whole
     check "a run that is left in peace ends well" test $? = 0
-    swapped 1 swapped
+    swapped 2 swapped
     check "a link that is made meanwhile leads nowhere" test $? = 2
     check "and the file is named" said "rows.csv: Permission denied"
     check "nothing of it is in the store" sh -c "! grep -rq SECRET ../store"
-    FTPIPE_UNPROTECTED=landlock swapped 1 unheld
+    FTPIPE_UNPROTECTED=landlock swapped 2 unheld
     check "without Landlock it would be followed" grep -rq SECRET ../store
 fi
 

@@ -28,10 +28,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static long own_calls;
-static long *calls = &own_calls;
+/* Calls, and openings of the file that is swapped. */
+static long own_counts[2];
+static long *counts = own_counts;
 
-static long count_call(void) { return __atomic_add_fetch(calls, 1, __ATOMIC_SEQ_CST); }
+static long count(int what) { return __atomic_add_fetch(&counts[what], 1, __ATOMIC_SEQ_CST); }
 
 /* The next definition of a function. A detour by memcpy, because ISO C does not turn objects into functions. */
 static void find(void *function, const char *name)
@@ -55,7 +56,7 @@ static void die(void)
 /* Whether this call is one that fails. */
 static int is_chosen(int takes_space)
 {
-    const long call = count_call(), at = number("FAULT_AT");
+    const long call = count(0), at = number("FAULT_AT");
     return call == at || (at > 0 && call > at && takes_space && number("FAULT_EVER"));
 }
 
@@ -68,31 +69,32 @@ static int hit(int takes_space)
     return 1;
 }
 
-static int to_opened = -1, to_started = -1, maps = -1;
+static int to_opened = -1, maps = -1;
 
 static int open_now(const char *path, int flags)
 {
     return path ? (int)syscall(SYS_openat, AT_FDCWD, path, flags, 0666) : -1;
 }
 
+enum { ADD = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC };
+
 static void share_counter(const char *path)
 {
     const int fd = open_now(path, O_RDWR | O_CREAT);
     if (fd < 0) return;
-    void *p = ftruncate(fd, sizeof *calls) ? MAP_FAILED
-                                           : mmap(NULL, sizeof *calls, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *p = ftruncate(fd, sizeof own_counts)
+                  ? MAP_FAILED
+                  : mmap(NULL, sizeof own_counts, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (p == MAP_FAILED) abort();
-    calls = p;
+    counts = p;
     close(fd);
 }
 
 /* Everything is opened before main runs, because a process may give up files later. */
 __attribute__((constructor)) static void at_start(void)
 {
-    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC;
     share_counter(getenv("FAULT_COUNT"));
-    to_opened = open_now(getenv("FAULT_OPENED"), flags);
-    to_started = open_now(getenv("FAULT_STARTED"), flags);
+    to_opened = open_now(getenv("FAULT_OPENED"), ADD);
     if (to_opened >= 0) maps = open_now("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 }
 
@@ -178,10 +180,9 @@ int symlink(const char *target, const char *path)
 
 static void swap(const char *path)
 {
-    static long opened;
     const char *file = getenv("FAULT_SWAP");
     char target[4096];
-    if (!file || strcmp(file, path) || ++opened != number("FAULT_SWAP_AT")) return;
+    if (!file || strcmp(file, path) || count(1) != number("FAULT_SWAP_AT")) return;
     snprintf(target, sizeof target, "%s.swapped", path);
     if (syscall(SYS_unlinkat, AT_FDCWD, path, 0) || syscall(SYS_symlinkat, target, AT_FDCWD, path)) abort();
 }
@@ -229,7 +230,8 @@ int execve(const char *program, char *const argv[], char *const env[])
     size_t n = 0;
     for (int i = 0; argv[i] && n < sizeof line; i++)
         n += (size_t)snprintf(line + n, sizeof line - n, i > 0 ? " %s" : "%s", argv[i]);
-    tell(to_started, line);
+    tell(open_now(getenv("FAULT_STARTED"), ADD),
+         line); /* now, because a process about to become another has closed all */
     find(&real, "execve");
     return real(program, argv, env);
 }
