@@ -2,8 +2,8 @@
 --
 -- A worker is `ftpipe run FILE --worker NAME`, with the run's directory as --out. It has the plan, the store and its step's
 -- inputs, puts what it computes into the store and ends; what went wrong are its last words to its leader, and
--- OUT/.run/NAME.at tells which step it is at. Phases have names that no step can have: ".fetch" (what needs the network and files that
--- other steps do without), ".preflight" (rows, encoders, settings, forecasts) and ".results" (the run's files).
+-- OUT/.run/NAME.at tells which step it is at. Phases have names that no step can have: ".fetch" (what needs the network and
+-- files that other steps do without), ".preflight" (rows, encoders, settings, forecasts) and ".results" (the run's files).
 
 local fs = require "ftpipe.core.fs"
 local host = require "ftpipe.core.host"

@@ -230,8 +230,7 @@ int execve(const char *program, char *const argv[], char *const env[])
     size_t n = 0;
     for (int i = 0; argv[i] && n < sizeof line; i++)
         n += (size_t)snprintf(line + n, sizeof line - n, i > 0 ? " %s" : "%s", argv[i]);
-    tell(open_now(getenv("FAULT_STARTED"), ADD),
-         line); /* now, because a process about to become another has closed all */
+    tell(open_now(getenv("FAULT_STARTED"), ADD), line); /* a process about to become another has closed all */
     find(&real, "execve");
     return real(program, argv, env);
 }

@@ -22,8 +22,8 @@ function head.forward(self, h, _, c, encoder)
 end
 
 --- A new head on words that have learnt already: its LayerNorm gives channels of unit size, so that a table of long vectors
--- (those of builtin:mini) would begin with scores of hundreds, and the loss far above that of guessing. The gain begins where scores
--- have a variance of 1; that of short vectors, as new ones are, stays 1.
+-- (those of builtin:mini) would begin with scores of hundreds, and the loss far above that of guessing. The gain begins where
+-- scores have a variance of 1; that of short vectors, as new ones are, stays 1.
 ---@param table_of_words tensor (vocabulary, E)
 function head.begin(self, table_of_words)
    local square = nn.mean(nn.mul(table_of_words, table_of_words)):tensor():get(1) * table_of_words:shape()[2]
