@@ -164,6 +164,9 @@ function schedule:perform(step)
    record.step, record.seconds = state.described, math.floor((sys.now() - start) * 1000) / 1000
    self.store:publish(staging, record, state.forced)
    state.record, state.dir = self.store:find(state.key)
+   if not state.record then
+      failure.raise("system", ("what step '%s' left was removed from the store by another process"):format(step.id))
+   end
    state.digest, state.ran = state.record.digest, true
    if state.record.type == "value" then      -- what follows sees the same as if it had been a hit, to the last table
       value = artifact.load(state.dir, state.record, step.unit, function(path) return follow(self, step, path) end)

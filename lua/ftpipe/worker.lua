@@ -200,7 +200,8 @@ local function one_step(run, step)
       local state = run.schedule:state(s)
       if s == step and not state.key then failure.raise("system", ("the inputs of step '%s' are not there"):format(step.id)) end
    end
-   run.schedule.states[step.id].forced = true      -- who leads the run has decided
+   local force = run.options.force      -- else an entry that somebody else put there meanwhile stays
+   run.schedule.states[step.id].forced = force == true or force and force[step.id] or nil
    perform(run, step)
 end
 

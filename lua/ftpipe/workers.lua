@@ -259,6 +259,10 @@ function workers.execute(run, jobs)
          local state = run.schedule:state(step)
          if not state.digest then
             waiting = waiting + 1
+            if busy[step.id] == "done" then      -- an entry must not vanish while the store is locked
+               failure.raise("system", ("what step '%s' left was removed from the store by another process"):format(step.id),
+                  to_go_on(run))
+            end
             if state.key and not busy[step.id] and count < jobs then
                local job = start(run, step.id, threads, jobs == 1)
                running[job.pid], busy[step.id], count = job, true, count + 1
@@ -266,7 +270,9 @@ function workers.execute(run, jobs)
          end
       end
       if waiting == 0 then return end
-      take_in(run, await(run, running))
+      local job = await(run, running)
+      busy[job.name] = "done"
+      take_in(run, job)
    end
 end
 

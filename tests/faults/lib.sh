@@ -43,7 +43,7 @@ faulty() {
     )
 }
 faulty -- "$work/counted"
-calls=$(od -A n -t d8 "$work/count" | tr -d ' ')
+calls=$(od -A n -t d8 -N 8 "$work/count" | tr -d ' ')
 
 # at_call N: what must hold when the process is killed in call N, and when that call fails for lack of space
 at_call() {
