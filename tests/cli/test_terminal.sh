@@ -39,7 +39,7 @@ mkfifo keys
     while ! tr '\r' '\n' 2> /dev/null < typed | grep -q "^tuned .*\[=" && [ $n -lt 3000 ]; do n=$((n + 1)); sleep 0.02; done
     printf '\003' >&3
     n=0
-    while ! grep -q "type the same command again" typed 2> /dev/null && [ $n -lt 1500 ]; do n=$((n + 1)); sleep 0.02; done
+    while ! tr "\r" "\n" 2> /dev/null < typed | grep -q "^code" && [ $n -lt 1500 ]; do n=$((n + 1)); sleep 0.02; done
 ) &
 keys=keys on_terminal "$FTPIPE run sentiment.lua --set model=encoder --set data=reviews.csv --set head_epochs=1 --set epochs=3000 --set lr=1e-5 --out stopped; echo code \$?"
 wait
