@@ -41,7 +41,7 @@ mkfifo keys
     n=0
     while ! tr "\r" "\n" 2> /dev/null < typed | grep -q "^code" && [ $n -lt 1500 ]; do n=$((n + 1)); sleep 0.02; done
 ) &
-keys=keys on_terminal "$FTPIPE run sentiment.lua --set model=encoder --set data=reviews.csv --set head_epochs=1 --set epochs=3000 --set lr=1e-5 --out stopped; echo code \$?"
+keys=keys on_terminal "trap : INT; $FTPIPE run sentiment.lua --set model=encoder --set data=reviews.csv --set head_epochs=1 --set epochs=3000 --set lr=1e-5 --out stopped; echo code \$?"
 wait
 check "Ctrl-C is answered once" test "$(tr '\r' '\n' < typed | grep -c "stopping; what is done so far is saved first")" = 1
 check "and tells how to go on" shows "hint: type the same command again to go on: ftpipe run sentiment.lua"

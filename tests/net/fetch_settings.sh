@@ -100,7 +100,7 @@ ends "a limit that is none" 2 "expected a size" get "$SERVER/plain/60001" --rate
 ends "progress is told in the end" 0 "fetching: 3000 kB in" get "$SERVER/steady/3000000"
 if command -v script > /dev/null; then
     rm -rf "$work/store"
-    SHELL=/bin/sh script -qec "stty cols 100; '$FTPIPE' fetch '$work/get.lua' --rate 3M --set data='$SERVER/steady/3000000' --set more='$SERVER/steady/1000000'" \
+    TERM=xterm SHELL=/bin/sh script -qec "stty cols 100; '$FTPIPE' fetch '$work/get.lua' --rate 3M --set data='$SERVER/steady/3000000' --set more='$SERVER/steady/1000000'" \
         "$work/typescript" > /dev/null 2>&1 < /dev/null
     tr '\r' '\n' < "$work/typescript" > "$work/screen"
     check "on a terminal there is a bar" grep -q "fetching  .*\[.*=.*\].* [0-9]*/9000 kB" "$work/screen"
