@@ -142,6 +142,7 @@ local function guarded(run, step, inputs)
    if value.ftpipe == "interrupted" then
       local ctx = run.contexts[step.id]
       if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
+      value.message = value.message:gsub("interrupted$", "stopped while scoring in step " .. step.id)
    end
    error(value, 0)
 end

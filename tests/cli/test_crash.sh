@@ -79,7 +79,7 @@ check "and fg lets both go on" sh -c "! grep -q 'State:.T' /proc/$pid/status"
 kill -INT $pid
 ended
 check "Ctrl-C is answered at once, and once" test "$(grep -c "^stopping; what is done so far is saved first (once more: stop at once)" message)" = 1
-check "it says where it stopped, or that it was while scoring" last "^ftpipe: \(sentiment.lua:[0-9]*: stopped after update [0-9]* of [0-9]* of step tuned\|interrupted\)"
+check "it says where it stopped" last "^ftpipe: \(sentiment.lua:[0-9]*: stopped after update [0-9]* of [0-9]* of step tuned\|sentiment.lua:[0-9]*: stopped while scoring in step tuned\)"
 check "and how to go on" hint "type the same command again to go on"
 check "exit code 130" test $code -eq 130
 begin "goes on after"
