@@ -114,7 +114,7 @@ ifeq ($(FT_ARCH),x86_64)
 isas += v3 v4 v4bf16
 isa_v3 := -DFT_ISA=v3 -mavx2 -mfma -mbmi2 -mf16c
 isa_v4 := -DFT_ISA=v4 -mavx2 -mfma -mbmi2 -mf16c -mavx512f -mavx512bw -mavx512dq -mavx512vl -mprefer-vector-width=512
-isa_v4bf16 := -DFT_ISA=v4bf16 $(filter-out -DFT_ISA=v4,$(isa_v4)) -mavx512bf16
+isa_v4bf16 := -DFT_ISA=v4bf16 $(filter-out -DFT_ISA=v4,$(isa_v4)) -mavx512bf16 -mamx-tile -mamx-bf16
 have_isas := -DFT_HAVE_V3 -DFT_HAVE_V4
 endif
 

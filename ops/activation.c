@@ -5,56 +5,18 @@
  *   in     x (..., C)   bias (C), optional
  *   out    y, shaped like x
  *
- *   gelu       u Phi(u), Phi the normal distribution function (Hendrycks and Gimpel 2016, arXiv:1606.08415)
- *   gelu_tanh  u (1 + tanh(sqrt(2 / pi) (u + 0.044715 u^3))) / 2, the approximation in the same paper
- *   silu       u / (1 + exp(-u))
- *   relu, tanh, sigmoid
+ * The functions themselves are in ops/activation.h.
  *
  * gelu, gelu_tanh and silu keep x and the bias for backward, the others their result.
  * Without a bias x is one long row, so that its shape does not matter.
  */
 #include <string.h>
 
+#include "ops/activation.h"
 #include "ops/blocks.h"
 #include "ops/ops.h"
-#include "ops/vmath.h"
-
-enum { GELU, GELU_TANH, SILU, RELU, TANH, SIGMOID };
 
 #define PIECE 4096 /* numbers per task where there is no bias */
-#define ROOT_2_PI 0.79788456f
-#define CUBE 0.044715f
-
-static inline __attribute__((always_inline)) float value(const int kind, float u)
-{
-    switch (kind) {
-    case GELU: return u * ft_normal_cdf(u);
-    case GELU_TANH: return 0.5f * u * (1.0f + ft_tanhf(ROOT_2_PI * (u + CUBE * u * u * u)));
-    case SILU: return u * ft_sigmoidf(u);
-    case RELU: return u < 0.0f ? 0.0f : u;
-    case TANH: return ft_tanhf(u);
-    default: return ft_sigmoidf(u);
-    }
-}
-
-/* df/du, from u for the first three and from y = f(u) for the others. */
-static inline __attribute__((always_inline)) float slope(const int kind, float u)
-{
-    switch (kind) {
-    case GELU: return ft_normal_cdf(u) + u * ft_normal_pdf(u);
-    case GELU_TANH: {
-        const float t = ft_tanhf(ROOT_2_PI * (u + CUBE * u * u * u));
-        return 0.5f * (1.0f + t) + 0.5f * u * (1.0f - t * t) * (ROOT_2_PI * (1.0f + 3.0f * CUBE * u * u));
-    }
-    case SILU: {
-        const float s = ft_sigmoidf(u);
-        return s + u * s * (1.0f - s);
-    }
-    case RELU: return u > 0.0f ? 1.0f : 0.0f;
-    case TANH: return 1.0f - u * u;
-    default: return u * (1.0f - u);
-    }
-}
 
 static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 {
@@ -83,11 +45,11 @@ static inline __attribute__((always_inline)) void forward_row(const int kind, in
     if (bias) {
         /* hot */
 #pragma omp simd
-        for (int64_t i = 0; i < n; i++) y[i] = value(kind, x[i] + bias[i]);
+        for (int64_t i = 0; i < n; i++) y[i] = ft_activation_value(kind, x[i] + bias[i]);
     } else {
         /* hot */
 #pragma omp simd
-        for (int64_t i = 0; i < n; i++) y[i] = value(kind, x[i]);
+        for (int64_t i = 0; i < n; i++) y[i] = ft_activation_value(kind, x[i]);
     }
 }
 
@@ -106,11 +68,11 @@ static inline __attribute__((always_inline)) void backward_row(const int kind, i
             const float *b = bias + first;
             /* hot */
 #pragma omp simd
-            for (int64_t i = 0; i < m; i++) to[i] = d[i] * slope(kind, u[i] + b[i]);
+            for (int64_t i = 0; i < m; i++) to[i] = d[i] * ft_activation_slope(kind, u[i] + b[i]);
         } else {
             /* hot */
 #pragma omp simd
-            for (int64_t i = 0; i < m; i++) to[i] = d[i] * slope(kind, u[i]);
+            for (int64_t i = 0; i < m; i++) to[i] = d[i] * ft_activation_slope(kind, u[i]);
         }
         if (dx && add) {
             float *sum = dx + first;
@@ -161,7 +123,7 @@ static void backward(const ft_op_call *c, int from_x, backward_fn *row)
 }
 
 /* The constant KIND makes every row function straight code; the loops over rows are shared. */
-#define ACTIVATION(NAME, KIND, FROM_X)                                                                                 \
+#define ACTIVATION(NAME, KIND)                                                                                         \
     static void NAME##_row(int64_t n, const float *x, const float *bias, float *y)                                     \
     {                                                                                                                  \
         forward_row(KIND, n, x, bias, y);                                                                              \
@@ -172,22 +134,22 @@ static void backward(const ft_op_call *c, int from_x, backward_fn *row)
         backward_row(KIND, n, from, bias, dy, add, dx, d_bias);                                                        \
     }                                                                                                                  \
     static void NAME##_forward(const ft_op_call *c) { forward(c, NAME##_row); }                                        \
-    static void NAME##_backward(const ft_op_call *c) { backward(c, FROM_X, NAME##_row_backward); }                     \
+    static void NAME##_backward(const ft_op_call *c) { backward(c, KIND < FT_FROM_INPUT, NAME##_row_backward); }       \
     const ft_op FT_OP(NAME) = {                                                                                        \
         .name = #NAME,                                                                                                 \
         .min_in = 1,                                                                                                   \
         .max_in = 2,                                                                                                   \
-        .keeps_in = (FROM_X) ? 3 : 0,                                                                                  \
-        .keeps_out = !(FROM_X),                                                                                        \
-        .cheap = (FROM_X),                                                                                             \
+        .keeps_in = (KIND < FT_FROM_INPUT) ? 3 : 0,                                                                    \
+        .keeps_out = !(KIND < FT_FROM_INPUT),                                                                          \
+        .cheap = (KIND < FT_FROM_INPUT),                                                                               \
         .infer = infer,                                                                                                \
         .forward = NAME##_forward,                                                                                     \
         .backward = NAME##_backward,                                                                                   \
     }
 
-ACTIVATION(gelu, GELU, 1);
-ACTIVATION(gelu_tanh, GELU_TANH, 1);
-ACTIVATION(silu, SILU, 1);
-ACTIVATION(relu, RELU, 0);
-ACTIVATION(tanh, TANH, 0);
-ACTIVATION(sigmoid, SIGMOID, 0);
+ACTIVATION(gelu, FT_GELU);
+ACTIVATION(gelu_tanh, FT_GELU_TANH);
+ACTIVATION(silu, FT_SILU);
+ACTIVATION(relu, FT_RELU);
+ACTIVATION(tanh, FT_TANH);
+ACTIVATION(sigmoid, FT_SIGMOID);

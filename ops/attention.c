@@ -6,6 +6,7 @@
  *          places (M) i32, optional: the tokens that ask, ascending; without it all do
  *   attr   i[0] heads   f[0] scale, 0 means 1 / sqrt(d)   f[1] dropout on P   rows
  *          i[1] how far to each side a token sees, 0 means everywhere
+ *          bf16: the operands of products are rounded, where that is faster (attention_bf16.c)
  *   out    ctx (T,H), or (M,H) with places
  *   saved  lse (T,heads) or (M,heads): log of the sum of exp(S) over each query's keys
  *
@@ -16,55 +17,12 @@
  * queries share a tile of backward only if they would without: the sums over queries then have the same bits as where
  * everything is computed and what nobody asked for has a gradient of zero.
  */
-#include <math.h>
-#include <string.h>
+#include "ops/attention.h"
 
-#include "ops/blocks.h"
-#include "ops/ops.h"
-#include "ops/philox.h"
-#include "ops/tile.h"
-#include "ops/vmath.h"
-
-#define SHORT 192 /* tokens up to which forward takes many queries at once */
-#define MANY 48   /* queries at once */
+#define SHORT 192 /* tokens up to which forward takes MANY queries at once */
 #define FEW 24
-#define KEYS 128 /* keys at once in backward; whole Philox blocks and vectors */
 
-typedef uint16_t ft_vh __attribute__((vector_size(2 * FT_LANES), aligned(2), may_alias));
-
-/* One head of one row, and where a thread keeps what it needs for it. */
-typedef struct head {
-    int64_t heads, H, d, width; /* width: d rounded up to whole vectors */
-    int64_t index, first, L;    /* head; first token and length of the row */
-    int64_t padded, ld;         /* L rounded up; distance of rows of L numbers */
-    const int32_t *places;      /* of the queries, counted from the batch's first token; NULL: all tokens of the row */
-    int64_t asked, n;           /* first query among those of the batch, and how many the row has */
-    int64_t reach;              /* i[1] */
-    float scale;
-    ft_dropout p;
-    uint32_t where, example;
-    float *q, *k, *kt, *v, *vt, *g, *dq, *dk, *dv, *s, *ds, *delta;
-    ft_draw *draw;
-} head;
-
-static int64_t pad(int64_t L) { return ft_round_up(L, FT_LANES > 8 ? FT_LANES : 8); }
-/* One vector more than needed: a power of two would send all rows to the same sets of the cache. */
-static int64_t distance(int64_t L) { return pad(L) + FT_LANES; }
 static int64_t tile_numbers(int64_t L) { return ft_most(MANY * distance(ft_least(L, SHORT)), FEW * distance(L)); }
-
-/* Draws for n probabilities; those of scattered queries are drawn one by one, the last one's group to its end. */
-static int64_t draw_numbers(int64_t n) { return (FT_DRAW_ROOM(n / 8) + FT_DRAW_ROOM(1)) / 2; }
-
-/* The place in its row of query i. */
-static int64_t place(const head *h, int64_t i) { return h->places ? h->places[h->asked + i] - h->first : i; }
-
-/* Hand out `n` numbers of a slice, or only count them. */
-static float *carve(char *base, size_t *used, int64_t n)
-{
-    float *p = base ? (float *)(base + *used) : NULL;
-    *used += (size_t)ft_round_up(n * (int64_t)sizeof(float), 64);
-    return p;
-}
 
 static size_t carve_forward(head *h, char *base, int64_t L)
 {
@@ -101,6 +59,14 @@ static size_t carve_backward(head *h, char *base, int64_t L)
     return used;
 }
 
+static int uses_bf16(const ft_op_call *c) { return c->attr.bf16 && FT_KERNEL(ft_attention_narrow)(); }
+
+static size_t carve_slice(head *h, char *base, int64_t L, int backward)
+{
+    if (h->narrow) return FT_KERNEL(ft_attention_carve_narrow)(h, base, L, backward);
+    return backward ? carve_backward(h, base, L) : carve_forward(h, base, L);
+}
+
 static ft_status check_places(const ft_tensor *places, int64_t T, ft_err *e)
 {
     char a[96];
@@ -135,13 +101,13 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     if (places && check_places(places, x->dim[0], e)) return e ? e->code : FT_ESHAPE;
 
     const int64_t H = x->dim[1] / 3, M = places ? places->shape.dim[0] : x->dim[0];
-    head h = { .width = ft_round_up(H / heads, FT_LANES) };
+    head h = { .d = H / heads, .width = ft_round_up(H / heads, FT_LANES), .narrow = uses_bf16(c) };
     s->dtype = FT_F32;
     s->shape = ft_shape_of(2, M, H, 0, 0);
     s->saved_dtype[0] = FT_F32;
     s->saved[0] = ft_shape_of(2, M, heads, 0, 0);
-    s->work_forward = (size_t)ft_slices() * carve_forward(&h, NULL, rows->max_len);
-    s->work_backward = (size_t)ft_slices() * carve_backward(&h, NULL, rows->max_len);
+    s->work_forward = (size_t)ft_slices() * carve_slice(&h, NULL, rows->max_len, 0);
+    s->work_backward = (size_t)ft_slices() * carve_slice(&h, NULL, rows->max_len, 1);
     for (int32_t b = 0; b < rows->n_rows; b++) {
         const double L = rows->offsets[b + 1] - rows->offsets[b];
         s->flops += 4.0 * L * L * (double)H;
@@ -172,20 +138,6 @@ static void pack(const head *h, const float *from, int64_t ld, int64_t n, int64_
     if (rows > n) memset(to, 0, sizeof(float) * (size_t)((rows - n) * w));
 }
 
-/* to (n,d) [+]= scale * from (n,width) */
-static void unpack(const head *h, const float *from, int64_t n, float scale, int add, float *to, int64_t ld)
-{
-    const int64_t d = h->d, w = h->width;
-    const ft_vf zero = { 0 };
-
-    for (int64_t i = 0; i < n; i++, from += w, to += ld) {
-        int64_t c = 0;
-        for (; c + FT_LANES <= d; c += FT_LANES)
-            *(ft_vf *)(to + c) = (add ? *(const ft_vf *)(to + c) : zero) + *(const ft_vf *)(from + c) * scale;
-        for (; c < d; c++) to[c] = (add ? to[c] : 0.0f) + from[c] * scale;
-    }
-}
-
 /* to (width,ld) = transpose of from (padded,width) */
 static void turn(const head *h, const float *from, float *to)
 {
@@ -206,104 +158,7 @@ static void pack_inputs(const head *h, const float *qkv, float *v)
     turn(h, h->k, h->kt);
 }
 
-/* ==== One tile ==== */
-
-/* Draws of queries q0 .. q0+n, `blocks` blocks of eight from `first` on for each. */
-static void draw_queries(const head *h, uint32_t first, int64_t blocks, int64_t q0, int64_t n)
-{
-    if (!h->places) ft_draw_grid(&h->p, first, blocks, h->where + (uint32_t)q0, n, h->example, h->draw);
-    for (int64_t i = 0; h->places && i < n; i++)
-        ft_draw_grid(&h->p, first, blocks, h->where + (uint32_t)place(h, q0 + i), 1, h->example,
-                     h->draw + i * blocks * 8);
-}
-
-/* What the query at place i does not see becomes minus infinity, in s, which starts at key `from` and has n keys. */
-static void hide(const head *h, int64_t i, int64_t from, int64_t n, float *s)
-{
-    const int64_t low = ft_least(ft_most(i - h->reach - from, 0), n);
-    const int64_t high = ft_most(ft_least(i + h->reach + 1 - from, n), 0);
-
-    if (!h->reach) return;
-    for (int64_t j = 0; j < low; j++) s[j] = -INFINITY;
-    for (int64_t j = high; j < n; j++) s[j] = -INFINITY;
-}
-
-/* One row is a long chain: exp waits for the maximum. Maxima of all rows first keep the processor's pipes full. */
-static float largest_of(int64_t n, const float *s)
-{
-    ft_vf most = *(const ft_vf *)s;
-
-    for (int64_t j = FT_LANES; j < n; j += FT_LANES) most = ft_vmax(*(const ft_vf *)(s + j), most);
-    most = ft_vlargest(most);
-    return most[0];
-}
-
-/* s (n, whole vectors) = exp(s - largest); returns the sum. */
-static float exp_row(int64_t n, float *s, float largest)
-{
-    ft_vf total = { 0 };
-
-    for (int64_t j = 0; j < n; j += FT_LANES) {
-        const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - largest);
-        *(ft_vf *)(s + j) = y;
-        total += y;
-    }
-    total = ft_vsum(total);
-    return total[0];
-}
-
-static inline ft_vi kept(const ft_draw *draw, int32_t threshold)
-{
-    return (ft_vi)(__builtin_convertvector(*(const ft_vh *)draw, ft_vi) >= threshold);
-}
-
-static void drop_row(int64_t n, const ft_draw *draw, int32_t threshold, float *s)
-{
-    for (int64_t j = 0; j < n; j += FT_LANES) *(ft_vi *)(s + j) = kept(draw + j, threshold) & *(const ft_vi *)(s + j);
-}
-
-/* From S and d(dropped P) to dropped P (in s) and dS (in ds), for one query. */
-static void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, float lse, float delta, float *s,
-                         float *ds)
-{
-    const int32_t threshold = (int32_t)p->threshold;
-    const float scale = p->scale;
-
-    if (!threshold) {
-        for (int64_t j = 0; j < n; j += FT_LANES) {
-            const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - lse);
-            *(ft_vf *)(s + j) = y;
-            *(ft_vf *)(ds + j) = y * (*(const ft_vf *)(ds + j) - delta);
-        }
-        return;
-    }
-    for (int64_t j = 0; j < n; j += FT_LANES) {
-        const ft_vi keep = kept(draw + j, threshold);
-        const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - lse);
-        const ft_vf dp = (ft_vf)(keep & *(const ft_vi *)(ds + j)) * scale;
-        *(ft_vf *)(s + j) = (ft_vf)(keep & (ft_vi)y) * scale;
-        *(ft_vf *)(ds + j) = y * (dp - delta);
-    }
-}
-
 /* ==== One head of one row ==== */
-
-/* Rows of S in h->s become unscaled, dropped P; sum and largest say what is left to do. */
-static void softmax_tile(const head *h, int64_t q0, int64_t n, float *largest, float *sum)
-{
-    const uint32_t block = (uint32_t)h->index << 16;
-
-    if (h->p.threshold) draw_queries(h, block, h->padded / 8, q0, n);
-    for (int64_t i = 0; i < n; i++) {
-        float *s = h->s + i * h->ld;
-        for (int64_t j = h->L; j < h->padded; j++) s[j] = -INFINITY;
-        hide(h, place(h, q0 + i), 0, h->L, s);
-        largest[i] = largest_of(h->padded, s);
-    }
-    for (int64_t i = 0; i < n; i++) sum[i] = exp_row(h->padded, h->s + i * h->ld, largest[i]);
-    for (int64_t i = 0; i < n && h->p.threshold; i++)
-        drop_row(h->padded, h->draw + i * h->padded, (int32_t)h->p.threshold, h->s + i * h->ld);
-}
 
 static void forward_tile(const head *h, int64_t q0, int64_t n, float *ctx, float *lse)
 {
@@ -324,24 +179,15 @@ static void forward_head(const head *h, const float *qkv, float *out, float *lse
 {
     const int64_t step = h->L <= SHORT ? MANY : FEW;
 
+    if (h->narrow) {
+        FT_KERNEL(ft_attention_forward_narrow)(h, qkv, out, lse);
+        return;
+    }
     pack_inputs(h, qkv, h->v);
     for (int64_t q = 0; q < h->n; q += step) {
         const int64_t t = h->asked + q;
         forward_tile(h, q, ft_least(step, h->n - q), out + t * h->H + h->index * h->d,
                      lse ? lse + t * h->heads + h->index : NULL);
-    }
-}
-
-/* delta[i] = sum_c d_ctx[i,c] * ctx[i,c] */
-static void make_delta(const head *h, const float *d_out, const float *out)
-{
-    for (int64_t i = 0; i < h->n; i++) {
-        const float *g = d_out + i * h->H, *y = out + i * h->H;
-        float sum = 0.0f;
-        /* hot */
-#pragma omp simd reduction(+ : sum)
-        for (int64_t c = 0; c < h->d; c++) sum += g[c] * y[c];
-        h->delta[i] = sum;
     }
 }
 
@@ -374,34 +220,12 @@ static int64_t tile_end(const head *h, int64_t q)
     return q;
 }
 
-/* What nobody asked for: zero to the n lines of one head, where nothing is to be added. */
-static void clear_lines(const head *h, int64_t n, float *to)
-{
-    for (int64_t i = 0; i < n; i++) memset(to + i * 3 * h->H, 0, sizeof(float) * (size_t)h->d);
-}
-
-static void give_queries(const head *h, int add, float *to)
-{
-    if (!h->places) {
-        unpack(h, h->dq, h->L, h->scale, add, to, 3 * h->H);
-        return;
-    }
-    if (!add) clear_lines(h, h->L, to);
-    for (int64_t i = 0; i < h->n; i++)
-        unpack(h, h->dq + i * h->width, 1, h->scale, add, to + place(h, i) * 3 * h->H, 3 * h->H);
-}
-
-static void backward_head(const head *h, const ft_op_call *c)
+static void backward_wide(const head *h, const ft_op_call *c)
 {
     const int64_t at = h->asked * h->H + h->index * h->d;
     const float *d_out = (const float *)c->d_out->data + at, *out = (const float *)c->out->data + at;
     const float *lse = (const float *)c->saved[0]->data + h->asked * h->heads + h->index;
-    float *d_in = (float *)c->d_in[0]->data + h->first * 3 * h->H + h->index * h->d;
 
-    if (h->n == 0) {
-        for (int k = 0; k < 3 && !c->add[0]; k++) clear_lines(h, h->L, d_in + k * h->H);
-        return;
-    }
     pack_inputs(h, c->in[0]->data, h->dv);
     turn(h, h->dv, h->vt);
     pack(h, d_out, h->H, h->n, h->n, 1.0f, h->g);
@@ -411,6 +235,20 @@ static void backward_head(const head *h, const ft_op_call *c)
             end = tile_end(h, q);
             backward_tile(h, q, end - q, k, ft_least(KEYS, h->L - k), lse);
         }
+}
+
+static void backward_head(const head *h, const ft_op_call *c)
+{
+    float *d_in = (float *)c->d_in[0]->data + h->first * 3 * h->H + h->index * h->d;
+
+    if (h->n == 0) {
+        for (int k = 0; k < 3 && !c->add[0]; k++) clear_lines(h, h->L, d_in + k * h->H);
+        return;
+    }
+    if (h->narrow)
+        FT_KERNEL(ft_attention_backward_narrow)(h, c);
+    else
+        backward_wide(h, c);
     give_queries(h, c->add[0], d_in);
     unpack(h, h->dk, h->L, 1.0f, c->add[0], d_in + h->H, 3 * h->H);
     unpack(h, h->dv, h->L, 1.0f, c->add[0], d_in + 2 * h->H, 3 * h->H);
@@ -428,6 +266,7 @@ static head head_of(const ft_op_call *c, int64_t columns)
                    .places = c->n_in > 1 && c->in[1] ? c->in[1]->data : NULL,
                    .width = ft_round_up(d, FT_LANES),
                    .reach = c->attr.i[1],
+                   .narrow = uses_bf16(c),
                    .scale = c->attr.f[0] > 0 ? (float)c->attr.f[0] : 1.0f / sqrtf((float)d),
                    .p = ft_dropout_of(&c->attr, c->attr.f[1]) };
 }
@@ -480,8 +319,8 @@ static void forward(const ft_op_call *c)
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
     {
         head h = head_of(c, c->out->shape.dim[1]);
-        const size_t slice = carve_forward(&h, NULL, rows->max_len);
-        if (tasks) carve_forward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
+        const size_t slice = carve_slice(&h, NULL, rows->max_len, 0);
+        if (tasks) carve_slice(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len, 0);
 #pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
             if (head_at(&h, rows, c->out->shape.dim[0], k) && h.n)
@@ -499,8 +338,8 @@ static void backward(const ft_op_call *c)
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
     {
         head h = head_of(c, c->d_out->shape.dim[1]);
-        const size_t slice = carve_backward(&h, NULL, rows->max_len);
-        if (tasks) carve_backward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
+        const size_t slice = carve_slice(&h, NULL, rows->max_len, 1);
+        if (tasks) carve_slice(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len, 1);
 #pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
             if (head_at(&h, rows, c->d_out->shape.dim[0], k)) backward_head(&h, c);

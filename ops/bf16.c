@@ -6,15 +6,11 @@
 #include "ops/round.h"
 #include "ops/tile.h"
 
-static inline ft_vs narrow(const float *x) { return ft_round_vector(*(const ft_vf *)x); }
-
 static void rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to)
 {
     for (int64_t r = 0; r < R; r++, x += ld, to += wide) {
-        int64_t c = 0;
-        for (; c + FT_LANES <= C; c += FT_LANES) *(ft_vs *)(to + c) = narrow(x + c);
-        for (; c < C; c++) to[c] = ft_round_one(x[c]);
-        for (; c < wide; c++) to[c] = 0;
+        ft_round_row(x, C, to);
+        for (int64_t c = C; c < wide; c++) to[c] = 0;
     }
     if (n > R) memset(to, 0, sizeof *to * (size_t)((n - R) * wide));
 }

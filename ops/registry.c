@@ -5,6 +5,7 @@
 
 #define LIST(X)                                                                                                        \
     X(linear)                                                                                                          \
+    X(feed_forward)                                                                                                    \
     X(add)                                                                                                             \
     X(sub)                                                                                                             \
     X(mul)                                                                                                             \
@@ -75,11 +76,17 @@ static const ft_optim_kernel *const optims[] = { OPTIMS(ENTRY_OPTIM) NULL };
 #define TEXT2(x) #x
 #define TEXT(x) TEXT2(x)
 
+#define TABLE(name, with_tiles)                                                                                        \
+    {                                                                                                                  \
+        .isa = name, .ops = ops, .optims = optims, .square_sum = FT_KERNEL(ft_square_sum),                             \
+        .bf16 = &FT_KERNEL(ft_bf16_layouts), .tiles = with_tiles,                                                      \
+    }
+
 extern const ft_op_table FT_KERNEL(ft_op_table);
-const ft_op_table FT_KERNEL(ft_op_table) = {
-    .isa = TEXT(FT_ISA),
-    .ops = ops,
-    .optims = optims,
-    .square_sum = FT_KERNEL(ft_square_sum),
-    .bf16 = &FT_KERNEL(ft_bf16_layouts),
-};
+const ft_op_table FT_KERNEL(ft_op_table) = TABLE(TEXT(FT_ISA), 0);
+
+#ifdef __AVX512BF16__
+/* The same code, but for the products that the table's `tiles` chooses. */
+extern const ft_op_table ft_op_table_v4amx;
+const ft_op_table ft_op_table_v4amx = TABLE("v4amx", 1);
+#endif

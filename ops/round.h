@@ -68,4 +68,32 @@ static inline ft_vu ft_round_pairs(ft_vf a, ft_vf b)
 
 #endif
 
+/* Lane i: a[i] in the low half, b[i] in the high one. */
+static inline ft_vu ft_pair_vectors(ft_vs a, ft_vs b)
+{
+    return __builtin_convertvector(a, ft_vu) | __builtin_convertvector(b, ft_vu) << 16;
+}
+
+/* to (n) = x (n) */
+static inline void ft_round_row(const float *x, int64_t n, uint16_t *to)
+{
+    int64_t i = 0;
+
+    for (; i + FT_LANES <= n; i += FT_LANES) *(ft_vs *)(to + i) = ft_round_vector(*(const ft_vf *)(x + i));
+    for (; i < n; i++) to[i] = ft_round_one(x[i]);
+}
+
+/* to (n) = x (n) */
+static inline void ft_widen_row(const uint16_t *x, int64_t n, float *to)
+{
+    int64_t i = 0;
+
+    for (; i + FT_LANES <= n; i += FT_LANES)
+        *(ft_vu *)(to + i) = __builtin_convertvector(*(const ft_vs *)(x + i), ft_vu) << 16;
+    for (; i < n; i++) {
+        const uint32_t u = (uint32_t)x[i] << 16;
+        memcpy(to + i, &u, sizeof u);
+    }
+}
+
 #endif

@@ -82,6 +82,21 @@ function nn.where(condition, a, b) return apply("where", nil, condition, a, b) e
 --- Affine map of rows: x W^T + b.
 function nn.affine(x, weight, bias) return apply("linear", nil, x, weight, bias) end
 
+local fused = { gelu = 0, gelu_tanh = 1, silu = 2, relu = 3 } -- as in ops/activation.h
+
+--- Two maps with an activation between them, the second without its bias. In bf16 what lies between stays in cache.
+---@param x ftpipe.variable (R, H)
+---@param up ftpipe.module a linear map
+---@param down ftpipe.module a linear map of what `up` gives
+---@param activation string "gelu", "relu", ...
+function nn.feed_forward(x, up, down, activation)
+   local kind, first, second = fused[activation], up.specs.weight.shape, down.specs.weight.shape
+   if kind and graph.rounds(first[1], first[2]) and graph.rounds(second[1], second[2]) then
+      return apply("feed_forward", { i = { kind } }, x, up.weight, up.bias, down.weight)
+   end
+   return nn.affine(apply(activation, nil, nn.affine(x, up.weight), up.bias), down.weight)
+end
+
 function nn.layer_norm_of(x, gain, bias, eps) return apply("layer_norm", { f = { eps } }, x, gain, bias) end
 
 --- LN(dropout(x + bias) + residual) in one pass. `places`: which tokens x has lines for, where not for all.

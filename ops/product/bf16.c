@@ -12,10 +12,10 @@
 #include "ops/product/kept.h"
 #include "ops/product/product.h"
 
-#define ROWS 64         /* of the largest panel of rows */
-#define FEW 1024        /* rows below which panels have half of that, for the sake of balance */
-#define OUTS 96         /* rows of one block of a weight gradient */
-#define GROUP 960       /* rows of both factors of a weight gradient that are rounded at once; whole parts of the sum */
+#define ROWS FT_BF16_ROWS
+#define FEW 1024 /* rows below which panels have half of that, for the sake of balance */
+#define OUTS FT_BF16_OUTS
+#define GROUP FT_BF16_GROUP
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
 static const int64_t row_sizes[] = { ROWS, ROWS / 2, ROWS / 4 };
@@ -25,14 +25,15 @@ static const int64_t sum_sizes[] = { 480, 224, 96,
 #define N_SUMS 4
 
 /* What all products of one (O,I) need. */
-typedef struct plan {
+struct ft_bf16_plan {
     int64_t O, I;
     const ft_product *provider;
     const void *forward[N_ROWS][2];   /* without and with a bias */
     const void *grad_x[N_ROWS][2];    /* to store and to add */
     const void *grad_w[2][N_SUMS][2]; /* whole blocks and the last one */
     size_t scratch;
-} plan;
+};
+typedef ft_bf16_plan plan;
 
 static struct {
     plan *at;
@@ -41,9 +42,11 @@ static struct {
 
 int ft_bf16_fits(int64_t O, int64_t I) { return O >= 64 && I >= 64; }
 
-static int64_t even(int64_t K) { return ft_round_up(K, 32); }
 static int64_t blocks_of(int64_t N) { return (N + 63) / 64; }
-static size_t packed_bytes(int64_t N, int64_t K) { return (size_t)(blocks_of(N) * 64 * even(K)) * sizeof(uint16_t); }
+static size_t packed_bytes(int64_t N, int64_t K)
+{
+    return (size_t)(blocks_of(N) * 64 * ft_bf16_even(K)) * sizeof(uint16_t);
+}
 
 /* ==== Plans ==== */
 
@@ -54,8 +57,8 @@ static ft_status fill(plan *p, ft_err *e)
 
     for (int k = 0; k < N_ROWS && !s; k++)
         for (int flag = 0; flag < 2 && !s; flag++) {
-            const ft_panel f = { row_sizes[k], O, even(I), even(I), O, flag, 0 };
-            const ft_panel b = { row_sizes[k], I, even(O), even(O), I, 0, flag };
+            const ft_panel f = { row_sizes[k], O, ft_bf16_even(I), ft_bf16_even(I), O, flag, 0 };
+            const ft_panel b = { row_sizes[k], I, ft_bf16_even(O), ft_bf16_even(O), I, 0, flag };
             s = p->provider->prepare(&f, &p->forward[k][flag], &p->scratch, e);
             if (!s) s = p->provider->prepare(&b, &p->grad_x[k][flag], &p->scratch, e);
         }
@@ -68,7 +71,7 @@ static ft_status fill(plan *p, ft_err *e)
     return s;
 }
 
-static const plan *plan_of(const ft_bf16_map *m)
+const plan *ft_bf16_plan_of(const ft_bf16_map *m)
 {
     const ft_product *now = ft_product_active(NULL);
 
@@ -79,7 +82,7 @@ static const plan *plan_of(const ft_bf16_map *m)
 
 ft_status ft_bf16_prepare(const ft_bf16_map *m, ft_err *e)
 {
-    if (plan_of(m)) return FT_OK;
+    if (ft_bf16_plan_of(m)) return FT_OK;
 
     plan p = { .O = m->O, .I = m->I, .provider = ft_product_active(e) };
     if (!p.provider) return e ? e->code : FT_EUSAGE;
@@ -103,9 +106,9 @@ static size_t whole(size_t bytes) { return (bytes + 63) / 64 * 64; }
 
 static room room_of(const ft_bf16_map *m, int backward)
 {
-    const plan *p = plan_of(m);
-    const int64_t wide = ft_most(m->O, m->I), T = ft_least(even(m->R), GROUP);
-    room r = { .rows = whole((size_t)(ROWS * even(wide)) * sizeof(uint16_t)),
+    const plan *p = ft_bf16_plan_of(m);
+    const int64_t wide = ft_most(m->O, m->I), T = ft_least(ft_bf16_even(m->R), GROUP);
+    room r = { .rows = whole((size_t)(ROWS * ft_bf16_even(wide)) * sizeof(uint16_t)),
                .result = whole((size_t)(ROWS * wide) * sizeof(float)),
                .library = whole(p ? p->scratch : 0) };
 
@@ -124,14 +127,14 @@ size_t ft_bf16_work(const ft_bf16_map *m, int backward) { return room_of(m, back
 size_t ft_bf16_kept(const ft_bf16_map *m, int backward)
 {
     if (!m->weight) return 0;
-    return ft_block_size(backward ? packed_bytes(m->I, m->O) : packed_bytes(m->O, m->I));
+    return ft_block_size(ft_bf16_packed(m, backward));
 }
 
 static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
 {
     const ft_bf16_layouts *l = ft_op_active()->bf16;
     const int64_t N = layout == FT_BF16_FORWARD ? m->O : m->I, K = layout == FT_BF16_FORWARD ? m->I : m->O,
-                  wide = even(K);
+                  wide = ft_bf16_even(K);
 
 #pragma omp parallel for schedule(static) num_threads(ft_workers()) if (N * K > FT_WORTH)
     for (int64_t b = 0; b < blocks_of(N); b++) {
@@ -143,11 +146,16 @@ static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
     }
 }
 
-static const uint16_t *weight_of(const ft_bf16_map *m, enum ft_layout layout, uint16_t *workspace)
+size_t ft_bf16_packed(const ft_bf16_map *m, int backward)
 {
-    const size_t bytes = layout == FT_BF16_FORWARD ? packed_bytes(m->O, m->I) : packed_bytes(m->I, m->O);
+    return backward ? packed_bytes(m->I, m->O) : packed_bytes(m->O, m->I);
+}
+
+const uint16_t *ft_bf16_weight(const ft_bf16_map *m, int backward, uint16_t *workspace)
+{
+    const enum ft_layout layout = backward ? FT_BF16_BACKWARD : FT_BF16_FORWARD;
     int fresh = 0;
-    uint16_t *to = m->weight ? ft_kept(m->weight, layout, bytes, &fresh) : NULL;
+    uint16_t *to = m->weight ? ft_kept(m->weight, layout, ft_bf16_packed(m, backward), &fresh) : NULL;
 
     if (!to) to = workspace;
     if (!fresh) lay_out(m, layout, to);
@@ -197,7 +205,7 @@ typedef struct rows_job {
 static void one_panel(const rows_job *j, const plan *p, const room *r, int64_t k)
 {
     int size;
-    const int64_t at = cut(j->m->R, k, &size), wide = even(j->K), n = ft_least(row_sizes[size], j->m->R - at);
+    const int64_t at = cut(j->m->R, k, &size), wide = ft_bf16_even(j->K), n = ft_least(row_sizes[size], j->m->R - at);
     const int seat = ft_worker(), whole_panel = n == row_sizes[size];
     char *mine = (char *)j->m->work + (size_t)seat * r->slice;
     uint16_t *a = (uint16_t *)(void *)mine;
@@ -225,7 +233,7 @@ static uint16_t *weight_room(const ft_bf16_map *m, const room *r)
 
 void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, float *y)
 {
-    const plan *p = plan_of(m);
+    const plan *p = ft_bf16_plan_of(m);
     const room r = room_of(m, 0);
     const rows_job j = { .m = m,
                          .panels = p->forward,
@@ -233,7 +241,7 @@ void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, fl
                          .K = m->I,
                          .x = x,
                          .bias = bias,
-                         .w = weight_of(m, FT_BF16_FORWARD, weight_room(m, &r)),
+                         .w = ft_bf16_weight(m, 0, weight_room(m, &r)),
                          .y = y };
 
     all_rows(&j, p, &r);
@@ -241,7 +249,7 @@ void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, fl
 
 void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
 {
-    const plan *p = plan_of(m);
+    const plan *p = ft_bf16_plan_of(m);
     const room r = room_of(m, 1);
     const rows_job j = { .m = m,
                          .panels = p->grad_x,
@@ -249,10 +257,37 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
                          .K = m->O,
                          .x = dy,
                          .add = add,
-                         .w = weight_of(m, FT_BF16_BACKWARD, weight_room(m, &r)),
+                         .w = ft_bf16_weight(m, 1, weight_room(m, &r)),
                          .y = dx };
 
     all_rows(&j, p, &r);
+}
+
+/* ==== Panels for others ==== */
+
+size_t ft_bf16_scratch(const plan *p) { return whole(p->scratch); }
+int64_t ft_bf16_each(int64_t R) { return row_sizes[R < FEW]; }
+
+static int size_for(int64_t n)
+{
+    int k = N_ROWS - 1;
+
+    while (row_sizes[k] < n) k--;
+    return k;
+}
+
+int64_t ft_bf16_panel(int64_t n) { return row_sizes[size_for(n)]; }
+
+void ft_bf16_rows_forward(const plan *p, int seat, int64_t rows, const uint16_t *a, const uint16_t *w,
+                          const float *bias, float *y, void *scratch)
+{
+    p->provider->multiply(p->forward[size_for(rows)][bias != NULL], seat, a, w, bias, y, scratch);
+}
+
+void ft_bf16_rows_grad_x(const plan *p, int seat, int64_t rows, const uint16_t *a, const uint16_t *w, int add,
+                         float *dx, void *scratch)
+{
+    p->provider->multiply(p->grad_x[size_for(rows)][add], seat, a, w, NULL, dx, scratch);
 }
 
 /* ==== Weight gradients ==== */
@@ -266,8 +301,7 @@ static int part_of(int64_t T, int64_t at)
     return k;
 }
 
-/* The part that row `row` of T belongs to: its first row, and its size. */
-static int64_t part_with(int64_t T, int64_t row, int64_t *size)
+int64_t ft_bf16_part(int64_t T, int64_t row, int64_t *size)
 {
     int64_t at = row / sum_sizes[0] * sum_sizes[0];
 
@@ -294,7 +328,7 @@ static void lay_out_rows(const grad_job *j, int64_t from, int64_t row)
     const ft_bf16_layouts *l = ft_op_active()->bf16;
     const int64_t O = j->m->O, I = j->m->I, n = ft_least(32, j->m->R - row);
     int64_t size;
-    const int64_t at = part_with(even(j->m->R), row, &size), wide = blocks_of(I) * 64;
+    const int64_t at = ft_bf16_part(ft_bf16_even(j->m->R), row, &size), wide = blocks_of(I) * 64;
 
     l->turned_rows(j->dy + row * O, O, n, O, 32, size, j->turned + (at - from) * O + row - at);
     for (int64_t c = 0; c < I; c += 64)
@@ -302,26 +336,32 @@ static void lay_out_rows(const grad_job *j, int64_t from, int64_t row)
                  j->pairs + (at - from) * wide + c * size + (row - at) * 64);
 }
 
-static void block_of_outs(const grad_job *j, int64_t from, int64_t to, int64_t o)
+void ft_bf16_block_grad_w(const plan *p, int seat, int64_t T, int64_t from, int64_t to, int64_t o, const uint16_t *dy,
+                          const uint16_t *x, int add, float *dw, void *scratch)
 {
-    const ft_bf16_map *m = j->m;
-    const int64_t wide = blocks_of(m->I) * 64;
-    const int seat = ft_worker(), last = m->O - o < OUTS;
-    char *library = (char *)m->work + (size_t)seat * j->r.slice + j->r.rows + j->r.result;
+    const int64_t wide = blocks_of(p->I) * 64;
+    const int last = p->O - o < OUTS;
 
     for (int64_t at = from; at < to;) {
-        const int k = part_of(even(m->R), at);
-        j->p->provider->multiply(j->p->grad_w[last][k][j->add || at > 0], seat,
-                                 j->turned + (at - from) * m->O + o * sum_sizes[k], j->pairs + (at - from) * wide, NULL,
-                                 j->dw + o * m->I, library);
+        const int k = part_of(T, at);
+        p->provider->multiply(p->grad_w[last][k][add || at > 0], seat, dy + (at - from) * p->O + o * sum_sizes[k],
+                              x + (at - from) * wide, NULL, dw + o * p->I, scratch);
         at += sum_sizes[k];
     }
+}
+
+static void block_of_outs(const grad_job *j, int64_t from, int64_t to, int64_t o)
+{
+    const int seat = ft_worker();
+
+    ft_bf16_block_grad_w(j->p, seat, ft_bf16_even(j->m->R), from, to, o, j->turned, j->pairs, j->add, j->dw,
+                         (char *)j->m->work + (size_t)seat * j->r.slice + j->r.rows + j->r.result);
 }
 
 /* A group of rows is rounded, then multiplied while it is in cache. */
 static void all_groups(const grad_job *j)
 {
-    const int64_t T = even(j->m->R);
+    const int64_t T = ft_bf16_even(j->m->R);
 
 #pragma omp parallel num_threads(ft_workers()) if (T * j->m->O * j->m->I > SMALL)
     for (int64_t from = 0; from < T; from += GROUP) {
@@ -335,7 +375,7 @@ static void all_groups(const grad_job *j)
 
 void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int add, float *dw)
 {
-    grad_job j = { .m = m, .p = plan_of(m), .r = room_of(m, 1), .dy = dy, .x = x, .add = add, .dw = dw };
+    grad_job j = { .m = m, .p = ft_bf16_plan_of(m), .r = room_of(m, 1), .dy = dy, .x = x, .add = add, .dw = dw };
 
     j.turned = (uint16_t *)(void *)((char *)weight_room(m, &j.r) + j.r.weight);
     j.pairs = (uint16_t *)(void *)((char *)j.turned + j.r.turned);

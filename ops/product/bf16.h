@@ -47,6 +47,42 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx); 
 void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int add,
                     float *dw); /* dw (O,I) [+]= dy^T x */
 
+/* ==== Parts, for ops that do more with a panel of rows than multiply it (ops/feed_forward.c) ==== */
+
+#define FT_BF16_ROWS 64 /* of the largest panel of rows; there are some of half and of a quarter of that too */
+#define FT_BF16_OUTS 96 /* rows of one block of a weight gradient */
+#define FT_BF16_GROUP                                                                                                  \
+    960 /* rows of both factors of a weight gradient that are rounded at once; whole parts of the sum */
+
+typedef struct ft_bf16_plan ft_bf16_plan;
+const ft_bf16_plan *ft_bf16_plan_of(const ft_bf16_map *m); /* after ft_bf16_prepare */
+size_t ft_bf16_scratch(const ft_bf16_plan *p);             /* bytes that each thread's products need */
+
+/* The weight as forward, or grad_x, reads it; laid out into `workspace` (ft_bf16_packed bytes) where it is not kept. Outside
+ * parallel regions. */
+const uint16_t *ft_bf16_weight(const ft_bf16_map *m, int backward, uint16_t *workspace);
+size_t ft_bf16_packed(const ft_bf16_map *m, int backward);
+
+/* The smallest panel for n rows. */
+int64_t ft_bf16_panel(int64_t n);
+/* Rows of a panel at the side of `most` (FT_BF16_ROWS or half of it) that suit R rows in all. */
+int64_t ft_bf16_each(int64_t R);
+static inline int64_t ft_bf16_even(int64_t K) { return (K + 31) / 32 * 32; } /* rows of operands have so many numbers */
+
+/* On the calling thread, number `seat`: y (rows,O) = a (rows, even(I)) w^T + bias; dx (rows,I) [+]= a (rows, even(O)) w. */
+void ft_bf16_rows_forward(const ft_bf16_plan *p, int seat, int64_t rows, const uint16_t *a, const uint16_t *w,
+                          const float *bias, float *y, void *scratch);
+void ft_bf16_rows_grad_x(const ft_bf16_plan *p, int seat, int64_t rows, const uint16_t *a, const uint16_t *w, int add,
+                         float *dx, void *scratch);
+
+/* A weight gradient sums over T rows (a multiple of 32) in parts of fixed sizes; this is the one with `row`: its first row and
+ * size. Both factors lie part by part: dy as (O, size), x in blocks of 64 columns of (size/2, 64, 2). */
+int64_t ft_bf16_part(int64_t T, int64_t row, int64_t *size);
+/* Lines o to o + FT_BF16_OUTS of dw (O,I) [+]= the parts of rows `from` to `to`, whose factors begin at dy and x. On the calling
+ * thread. */
+void ft_bf16_block_grad_w(const ft_bf16_plan *p, int seat, int64_t T, int64_t from, int64_t to, int64_t o,
+                          const uint16_t *dy, const uint16_t *x, int add, float *dw, void *scratch);
+
 /* Compare with plain products on awkward shapes. */
 ft_status ft_bf16_check(ft_err *e);
 

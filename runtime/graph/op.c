@@ -3,13 +3,17 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef FT_HAVE_V4
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 extern const ft_op_table ft_op_table_base;
 #ifdef FT_HAVE_V3
 extern const ft_op_table ft_op_table_v3;
 #endif
 #ifdef FT_HAVE_V4
-extern const ft_op_table ft_op_table_v4, ft_op_table_v4bf16;
+extern const ft_op_table ft_op_table_v4, ft_op_table_v4bf16, ft_op_table_v4amx;
 #endif
 
 static const ft_op_table *active;
@@ -29,6 +33,15 @@ static int has_v4(void)
 }
 
 static int has_bf16(void) { return __builtin_cpu_supports("avx512bf16"); }
+
+/* The kernel gives the registers of tiles to processes that ask for them, where the processor has them (Linux,
+ * Documentation/arch/x86/xstate.rst). Every processor with tiles so far multiplies bf16 in them. */
+static int has_amx(void)
+{
+    enum { ASK = 0x1023, TILES = 18 };
+
+    return syscall(SYS_arch_prctl, ASK, TILES) == 0;
+}
 #endif
 
 /* Built and supported, best last. */
@@ -42,6 +55,7 @@ static int tables(const ft_op_table *out[8])
 #ifdef FT_HAVE_V4
     if (has_v3() && has_v4()) out[n++] = &ft_op_table_v4;
     if (has_v3() && has_v4() && has_bf16()) out[n++] = &ft_op_table_v4bf16;
+    if (has_v3() && has_v4() && has_bf16() && has_amx()) out[n++] = &ft_op_table_v4amx;
 #endif
     return n;
 }

@@ -102,11 +102,12 @@ typedef struct ft_op_table {
      * NULL) what is not marked there is zero; 1,024 numbers without a mark are not read. */
     double (*square_sum)(const float *x, int64_t n, const uint8_t *touched);
     const struct ft_bf16_layouts *bf16; /* ops/product/bf16.h */
+    int tiles;                          /* products of tiles by matrix instructions (ops/tile_bf16.h) */
 } ft_op_table;
 
 /* The table in use: what ft_op_select chose, else what FTPIPE_ISA names if that is to be had, else the best there is. */
 const ft_op_table *ft_op_active(void);
-/* Choose by name ("base", "v3", "v4", "v4bf16"); FT_EUSAGE if unknown, not built or not supported here. */
+/* Choose by name ("base", "v3", "v4", "v4bf16", "v4amx"); FT_EUSAGE if unknown, not built or not supported here. */
 ft_status ft_op_select(const char *isa, ft_err *e);
 /* Names of built and supported sets, best last; returns their count. */
 int ft_op_isas(const char *names[8]);

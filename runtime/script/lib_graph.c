@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "ops/product/bf16.h"
 #include "ops/product/product.h"
 #include "script/bind.h"
 #include "script/libs.h"
@@ -105,6 +106,13 @@ static int graph_begin(lua_State *L)
     c->update = (uint64_t)luaL_optinteger(L, 3, 0);
     ft_tape_begin(c->tape, (ft_tape_mode)mode);
     return 0;
+}
+
+/* graph.rounds(outputs, inputs) -> whether a map of that size is computed in bf16 in this micro-batch */
+static int graph_rounds(lua_State *L)
+{
+    lua_pushboolean(L, get_context(L)->bf16 && ft_bf16_fits(luaL_checkinteger(L, 1), luaL_checkinteger(L, 2)));
+    return 1;
 }
 
 static void read_list(lua_State *L, int table, const char *field, double *f, int64_t *i, int max)
@@ -315,6 +323,7 @@ static const luaL_Reg var_methods[] = {
 
 static const luaL_Reg functions[] = {
     { "begin", graph_begin },
+    { "rounds", graph_rounds },
     { "apply", graph_apply },
     { "variable", graph_variable },
     { "scope_begin", graph_scope_begin },

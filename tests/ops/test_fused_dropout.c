@@ -52,17 +52,17 @@ static void draws_are_those_of_the_counter(void **state)
     static const int64_t columns[] = { 1, 7, 8, 100, 128, 384, 1024, 1025, 2200 };
     const char *names[8], *before = ft_op_active()->isa;
     const int n = ft_op_isas(names);
-    ft_op_attr a = { .f = { 0.1 },
-                     .rows = oc_ragged((const int32_t[]){ 4, 0, 9, 1, -1 }),
-                     .key = key,
-                     .update = 0x100000002,
-                     .training = 1 };
 
-    for (int b = 0; b < 4; b++) {
-        a.rows->example[b] = 1 << (7 * b);
-        a.rows->window[b] = 9 * b;
-    }
     for (int i = 0; i < n; i++) {
+        const ft_op_attr a = { .f = { 0.1 },
+                               .rows = oc_ragged((const int32_t[]){ 4, 0, 9, 1, -1 }),
+                               .key = key,
+                               .update = 0x100000002,
+                               .training = 1 };
+        for (int b = 0; b < 4; b++) {
+            a.rows->example[b] = 1 << (7 * b);
+            a.rows->window[b] = 9 * b;
+        }
         assert_int_equal(ft_op_select(names[i], NULL), FT_OK);
         for (size_t c = 0; c < sizeof columns / sizeof *columns; c++) {
             ft_op_attr none = a;
@@ -71,6 +71,7 @@ static void draws_are_those_of_the_counter(void **state)
             compare(names[i], &a, 4, columns[c]);
             compare(names[i], &none, 3, columns[c]);
         }
+        oc_release(NULL);
     }
     assert_int_equal(ft_op_select(before, NULL), FT_OK);
 }

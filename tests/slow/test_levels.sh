@@ -24,7 +24,7 @@ level base SSE41 Nehalem
 if has avx2; then level v3 AVX2 Haswell; fi
 if has avx512bw; then level v4 AVX512_CORE SkylakeX; fi
 if has avx512_bf16; then level v4bf16 AVX512_CORE_BF16 Cooperlake; fi
-if has amx_bf16; then level v4bf16 AVX512_CORE_AMX Cooperlake; fi
+if has amx_bf16; then level v4amx AVX512_CORE_AMX Cooperlake; fi
 if FTPIPE_ISA=v9 "$FTPIPE" version > "$TMPDIR/level" 2>&1; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

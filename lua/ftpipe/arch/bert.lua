@@ -87,9 +87,8 @@ local function layer_forward(layer, d, h, batch, site, places)
    if places then h = nn.gather(h, places) end
    h = nn.residual_layer_norm(nn.affine(context, attn.out.weight), h, attn.norm, attn.out.bias, batch,
       d.keeps_context and 0 or d.dropout, site .. ".attn.out", places)
-   local inner = graph.apply(d.activation, nil, nn.affine(h, ffn.up.weight), ffn.up.bias)
-   return nn.residual_layer_norm(nn.affine(inner, ffn.down.weight), h, ffn.norm, ffn.down.bias, batch, d.dropout,
-      site .. ".ffn.out", places)
+   return nn.residual_layer_norm(nn.feed_forward(h, ffn.up, ffn.down, d.activation), h, ffn.norm, ffn.down.bias, batch,
+      d.dropout, site .. ".ffn.out", places)
 end
 
 --- Sum of the embeddings, normalised (T, embedding). Without `types` all tokens are of type 0.

@@ -14,6 +14,9 @@ local engine = {}
 local loaded      -- the fingerprint, once the library is there
 local by_name     -- the library was asked for by name, which says nothing about the next run
 
+-- Raised when kernels give other bits than before: artifacts of an older one are not taken for the same.
+local REVISION = 2
+
 local variables = { "LD_LIBRARY_PATH", "LD_PRELOAD", "OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
    "OPENBLAS_NUM_THREADS", "ONEDNN_DEFAULT_FPMATH_MODE" }
 local described = { vendor_id = true, ["cpu family"] = true, model = true, ["model name"] = true, stepping = true, flags = true,
@@ -40,7 +43,7 @@ end
 function engine.load()
    if not loaded then
       local p = failure.try("system", sys.product())
-      loaded = ("%s %s (%s), kernels %s"):format(p.name, p.version, p.kernel, (sys.isa()))
+      loaded = ("%s %s (%s), kernels %s/%d"):format(p.name, p.version, p.kernel, (sys.isa()), REVISION)
    end
    return loaded
 end

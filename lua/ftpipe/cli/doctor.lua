@@ -18,7 +18,7 @@ attention. The exit code is 0 unless no library of matrix products works.]],
 }
 
 local kernels = { base = "every processor of this kind", v3 = "AVX2 and FMA", v4 = "AVX-512",
-   v4bf16 = "AVX-512 with bf16" }
+   v4bf16 = "AVX-512 with bf16", v4amx = "AVX-512 with bf16 and matrix instructions (AMX)" }
 local shapes = {
    { "nt", 1024, 1536, 384 }, { "nt", 1024, 384, 1536 }, { "nn", 1024, 384, 1536 }, { "tn", 1536, 384, 1024 },
 }

@@ -1,0 +1,389 @@
+/* ops/feed_forward.c - the two maps of an encoder layer's feed-forward half and the activation between them, in bf16.
+ *
+ *   u = bf16(x W1^T + b1)      y = bf16(f(u)) W2^T
+ *
+ *   in     x (R,H)   W1 (F,H)   b1 (F)   W2 (O,F)
+ *   attr   i[0] f: one of enum ft_activation that knows its slope from u, or relu
+ *          bf16 must be set: in float32 the maps and the activation are ops of their own
+ *   out    y (R,O)
+ *   saved  u (R,F) bf16
+ *
+ *   dg = dy W2   du = dg f'(u)   dx = bf16(du) W1   dW2 = dy^T bf16(f(u))   dW1 = bf16(du)^T x   db1[c] = sum_r du[r,c]
+ *
+ * The inner numbers are the largest of a layer (F is 4H in most encoders). In float32 they would go to memory and back five
+ * times, which takes longer than the products where these have matrix instructions. Here they exist for one panel of rows, in a
+ * core's own cache; what backward needs is kept in half the size. Its factors of the weight gradients are laid out as
+ * ops/product/bf16.h wants them for FT_BF16_GROUP rows at a time, and multiplied before the next.
+ */
+#include <string.h>
+
+#include "core/mem.h"
+#include "ops/activation.h"
+#include "ops/blocks.h"
+#include "ops/ops.h"
+#include "ops/round.h"
+#include "ops/tile.h"
+
+#define PIECE 256       /* numbers of a row handled at once */
+#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
+#define PANELS (FT_BF16_GROUP / (FT_BF16_ROWS / 2)) /* of a group, at most */
+
+/* Sizes, maps, and where in the workspace things lie: first one slice for each thread, then what they share. */
+typedef struct job {
+    const ft_op_call *c;
+    int64_t R, H, F, O;
+    ft_bf16_map up, down;
+    const ft_bf16_plan *p_up, *p_down;
+    size_t panel, inner, active, result, library, slice;          /* of a slice */
+    size_t w_up, w_down, up_dy, up_x, down_dy, down_x, sums, all; /* shared */
+} job;
+
+static size_t carve(size_t *used, int64_t bytes)
+{
+    const size_t at = *used;
+
+    *used += (size_t)ft_round_up(bytes, 64);
+    return at;
+}
+
+static int64_t blocks_of_64(int64_t n) { return ft_round_up(n, 64); }
+
+/* What the maps are; their plans must be there. */
+static job job_of(const ft_op_call *c, int backward)
+{
+    job j = { .c = c,
+              .R = c->in[0]->shape.dim[0],
+              .H = c->in[0]->shape.dim[1],
+              .F = c->in[1]->shape.dim[0],
+              .O = c->in[3]->shape.dim[0] };
+    const int64_t wide = ft_bf16_even(ft_most(j.H, j.O)), rows = FT_BF16_ROWS,
+                  T = ft_least(ft_bf16_even(j.R), FT_BF16_GROUP);
+    size_t used = 0;
+
+    j.up = (ft_bf16_map){ .R = j.R, .O = j.F, .I = j.H, .w = c->in[1]->data, .weight = c->in[1]->weight };
+    j.down = (ft_bf16_map){ .R = j.R, .O = j.O, .I = j.F, .w = c->in[3]->data, .weight = c->in[3]->weight };
+    j.p_up = ft_bf16_plan_of(&j.up);
+    j.p_down = ft_bf16_plan_of(&j.down);
+    j.panel = carve(&used, 2 * rows * wide);
+    j.inner = carve(&used, 4 * rows * j.F);
+    j.active = carve(&used, 2 * rows * ft_bf16_even(j.F) * (1 + backward));
+    j.result = carve(&used, 4 * rows * ft_most(j.H, j.O));
+    j.library = carve(&used, (int64_t)ft_most((int64_t)ft_bf16_scratch(j.p_up), (int64_t)ft_bf16_scratch(j.p_down)));
+    j.slice = used;
+    used *= (size_t)ft_slices();
+    j.w_up = carve(&used, (int64_t)ft_bf16_packed(&j.up, backward));
+    j.w_down = carve(&used, (int64_t)ft_bf16_packed(&j.down, backward));
+    if (backward) {
+        j.up_dy = carve(&used, 2 * j.F * T);
+        j.up_x = carve(&used, 2 * blocks_of_64(j.H) * T);
+        j.down_dy = carve(&used, 2 * j.O * T);
+        j.down_x = carve(&used, 2 * blocks_of_64(j.F) * T);
+        j.sums = carve(&used, 4 * j.F * PANELS);
+    }
+    j.all = used;
+    return j;
+}
+
+static void *shared(const job *j, size_t at) { return (char *)j->c->work + at; }
+static void *own(const job *j, int seat, size_t at) { return (char *)j->c->work + (size_t)seat * j->slice + at; }
+
+static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
+{
+    const ft_shape *x = &c->in[0]->shape, *up = &c->in[1]->shape, *b = &c->in[2]->shape, *down = &c->in[3]->shape;
+    char t[3][96];
+
+    if (x->rank != 2 || up->rank != 2 || down->rank != 2 || x->dim[1] != up->dim[1] || up->dim[0] != down->dim[1])
+        return ft_fail(e, FT_ESHAPE, "feed_forward: want x (R,H), W1 (F,H) and W2 (O,F), got %s, %s and %s",
+                       ft_shape_text(x, t[0]), ft_shape_text(up, t[1]), ft_shape_text(down, t[2]));
+    if (b->rank != 1 || b->dim[0] != up->dim[0])
+        return ft_fail(e, FT_ESHAPE, "feed_forward: want a bias (%lld), got %s", (long long)up->dim[0],
+                       ft_shape_text(b, t[0]));
+    if (c->attr.i[0] < FT_GELU || c->attr.i[0] > FT_RELU)
+        return ft_fail(e, FT_EUSAGE, "feed_forward: no activation %lld", (long long)c->attr.i[0]);
+    if (!c->attr.bf16 || !ft_bf16_fits(up->dim[0], up->dim[1]) || !ft_bf16_fits(down->dim[0], down->dim[1]))
+        return ft_fail(e, FT_EUSAGE, "feed_forward: %s and %s are not multiplied in bf16", ft_shape_text(up, t[0]),
+                       ft_shape_text(down, t[1]));
+    const ft_bf16_map maps[2] = { { .O = up->dim[0], .I = up->dim[1] }, { .O = down->dim[0], .I = down->dim[1] } };
+    for (int k = 0; k < 2; k++)
+        if (ft_bf16_prepare(&maps[k], e)) return e ? e->code : FT_EUSAGE;
+    const job f = job_of(c, 0), b_job = job_of(c, 1);
+    s->dtype = FT_F32;
+    s->shape = ft_shape_of(2, x->dim[0], down->dim[0], 0, 0);
+    s->saved_dtype[0] = FT_BF16;
+    s->saved[0] = ft_shape_of(2, x->dim[0], up->dim[0], 0, 0);
+    s->work_forward = f.all;
+    s->work_backward = b_job.all;
+    s->keeps_forward = ft_bf16_kept(&f.up, 0) + ft_bf16_kept(&f.down, 0);
+    s->keeps_backward = ft_bf16_kept(&f.up, 1) + ft_bf16_kept(&f.down, 1);
+    s->flops = 2.0 * (double)x->dim[0] * (double)up->dim[0] * (double)(x->dim[1] + down->dim[0]) +
+               16.0 * (double)x->dim[0] * (double)up->dim[0];
+    s->bytes = (double)x->dim[0] * (4.0 * (double)(x->dim[1] + down->dim[0]) + 2.0 * (double)up->dim[0]) +
+               4.0 * (double)(ft_shape_count(up) + ft_shape_count(down));
+    return FT_OK;
+}
+
+/* ==== One row ==== */
+
+/* From x W1^T + b1: u (NULL: not kept) and g = f(u), both bf16. */
+static inline __attribute__((always_inline)) void activate(const int kind, int64_t F, const float *from, uint16_t *u,
+                                                           uint16_t *g)
+{
+    float x[PIECE];
+    uint16_t r[PIECE];
+
+    for (int64_t first = 0; first < F; first += PIECE) {
+        const int64_t n = ft_least(PIECE, F - first);
+        ft_round_row(from + first, n, r);
+        ft_widen_row(r, n, x);
+        /* hot */
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) x[i] = ft_activation_value(kind, x[i]);
+        ft_round_row(x, n, g + first);
+        if (u) memcpy(u + first, r, sizeof *r * (size_t)n);
+    }
+}
+
+/* From u and dg: g = f(u) and du = dg f'(u), both bf16; what du was before it was rounded is added to sums. */
+static inline __attribute__((always_inline)) void deactivate(const int kind, int64_t F, const uint16_t *u,
+                                                             const float *dg, uint16_t *g, uint16_t *du, float *sums)
+{
+    float x[PIECE], y[PIECE], d[PIECE];
+
+    for (int64_t first = 0; first < F; first += PIECE) {
+        const int64_t n = ft_least(PIECE, F - first);
+        const float *from = dg + first;
+        float *sum = sums + first;
+        ft_widen_row(u + first, n, x);
+        /* hot */
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            y[i] = ft_activation_value(kind, x[i]);
+            d[i] = from[i] * ft_activation_slope(kind, x[i]);
+            sum[i] += d[i];
+        }
+        ft_round_row(y, n, g + first);
+        ft_round_row(d, n, du + first);
+    }
+}
+
+/* The constant KIND makes every row function straight code. */
+#define ROWS_OF(NAME, KIND)                                                                                            \
+    static void activate_##NAME(int64_t F, const float *from, uint16_t *u, uint16_t *g)                                \
+    {                                                                                                                  \
+        activate(KIND, F, from, u, g);                                                                                 \
+    }                                                                                                                  \
+    static void deactivate_##NAME(int64_t F, const uint16_t *u, const float *dg, uint16_t *g, uint16_t *du,            \
+                                  float *sums)                                                                         \
+    {                                                                                                                  \
+        deactivate(KIND, F, u, dg, g, du, sums);                                                                       \
+    }
+ROWS_OF(gelu, FT_GELU)
+ROWS_OF(gelu_tanh, FT_GELU_TANH)
+ROWS_OF(silu, FT_SILU)
+ROWS_OF(relu, FT_RELU)
+
+static const struct {
+    void (*forward)(int64_t F, const float *from, uint16_t *u, uint16_t *g);
+    void (*backward)(int64_t F, const uint16_t *u, const float *dg, uint16_t *g, uint16_t *du, float *sums);
+} of_kind[] = {
+    [FT_GELU] = { activate_gelu, deactivate_gelu },
+    [FT_GELU_TANH] = { activate_gelu_tanh, deactivate_gelu_tanh },
+    [FT_SILU] = { activate_silu, deactivate_silu },
+    [FT_RELU] = { activate_relu, deactivate_relu },
+};
+
+/* ==== Forward ==== */
+
+/* Rows [at, at + n). */
+static void forward_panel(const job *j, int64_t at, int64_t n, const uint16_t *w_up, const uint16_t *w_down)
+{
+    const ft_op_call *c = j->c;
+    const int seat = ft_worker();
+    const int64_t rows = ft_bf16_panel(n), wide = ft_bf16_even(j->F);
+    uint16_t *a = own(j, seat, j->panel), *g = own(j, seat, j->active);
+    uint16_t *u = c->saved[0] ? (uint16_t *)c->saved[0]->data + at * j->F : NULL;
+    float *inner = own(j, seat, j->inner), *y = (float *)c->out->data + at * j->O, *room = own(j, seat, j->result);
+
+    FT_KERNEL(ft_bf16_layouts)
+        .rows((const float *)c->in[0]->data + at * j->H, j->H, n, j->H, rows, ft_bf16_even(j->H), a);
+    ft_bf16_rows_forward(j->p_up, seat, rows, a, w_up, c->in[2]->data, inner, own(j, seat, j->library));
+    for (int64_t r = 0; r < n; r++) {
+        of_kind[c->attr.i[0]].forward(j->F, inner + r * j->F, u ? u + r * j->F : NULL, g + r * wide);
+        memset(g + r * wide + j->F, 0, sizeof *g * (size_t)(wide - j->F));
+    }
+    memset(g + n * wide, 0, sizeof *g * (size_t)((rows - n) * wide));
+    ft_bf16_rows_forward(j->p_down, seat, rows, g, w_down, NULL, rows == n ? y : room, own(j, seat, j->library));
+    if (rows != n) memcpy(y, room, sizeof *y * (size_t)(n * j->O));
+}
+
+static void forward(const ft_op_call *c)
+{
+    const job j = job_of(c, 0);
+    const int64_t each = ft_bf16_each(j.R);
+    const uint16_t *w_up = ft_bf16_weight(&j.up, 0, shared(&j, j.w_up));
+    const uint16_t *w_down = ft_bf16_weight(&j.down, 0, shared(&j, j.w_down));
+
+#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (j.R > each && j.R * j.F * j.H > SMALL)
+    for (int64_t at = 0; at < j.R; at += each) forward_panel(&j, at, ft_least(each, j.R - at), w_up, w_down);
+}
+
+/* ==== Backward ==== */
+
+/* to (K/2, 64, 2) = one block of 64 columns of x (n,C), of which there are `columns`; zeros beyond. */
+static void pairs(const uint16_t *x, int64_t ld, int64_t n, int64_t columns, int64_t K, uint16_t *to)
+{
+    for (int64_t r = 0; r < K; r += 2, to += 128) {
+        const uint16_t *a = x + r * ld, *b = a + ld;
+        int64_t c = 0;
+        for (; r + 2 <= n && c + FT_LANES <= columns; c += FT_LANES)
+            *(ft_vu *)(to + 2 * c) = ft_pair_vectors(*(const ft_vs *)(a + c), *(const ft_vs *)(b + c));
+        for (; c < 64; c++) {
+            to[2 * c] = r < n && c < columns ? a[c] : 0;
+            to[2 * c + 1] = r + 1 < n && c < columns ? b[c] : 0;
+        }
+    }
+}
+
+/* to (C, 32) = x (n,C) turned, n <= 32, zeros beyond; rows of `to` are `size` apart. */
+static void turned(const uint16_t *x, int64_t ld, int64_t n, int64_t C, int64_t size, uint16_t *to)
+{
+    for (int64_t c = 0; c < C; c += FT_LANES)
+        for (int64_t r = 0; r < 32; r += 2 * FT_LANES) {
+            uint16_t *t = to + c * size + r;
+            if (r + 2 * FT_LANES <= n && c + FT_LANES <= C) {
+                ft_vu both[FT_LANES] __attribute__((aligned(64)));
+                uint16_t lines[2 * FT_LANES * FT_LANES] __attribute__((aligned(64)));
+                for (int64_t i = 0; i < FT_LANES; i++) {
+                    const uint16_t *a = x + (r + 2 * i) * ld + c;
+                    both[i] = ft_pair_vectors(*(const ft_vs *)a, *(const ft_vs *)(a + ld));
+                }
+                ft_tile_transpose((const float *)(const void *)both, FT_LANES, (float *)(void *)lines, FT_LANES);
+                for (int64_t i = 0; i < FT_LANES; i++)
+                    memcpy(t + i * size, lines + i * 2 * FT_LANES, sizeof *t * 2 * FT_LANES);
+                continue;
+            }
+            for (int64_t i = 0; i < ft_least(FT_LANES, C - c); i++)
+                for (int64_t k = 0; k < 2 * FT_LANES; k++) t[i * size + k] = r + k < n ? x[(r + k) * ld + c + i] : 0;
+        }
+}
+
+typedef struct wanted {
+    int up, down, sums; /* gradients of W1, W2 and b1 */
+    const uint16_t *w_up, *w_down;
+} wanted;
+
+/* n <= 32 rows from `row` of a panel: the factors of both weight gradients, in a group that begins at row `from`. */
+static void lay_out(const job *j, const wanted *w, int64_t from, int64_t row, int64_t n, const uint16_t *dy,
+                    const uint16_t *du, const uint16_t *g)
+{
+    const int64_t wide = ft_bf16_even(j->F);
+    int64_t size;
+    const int64_t at = ft_bf16_part(ft_bf16_even(j->R), row, &size), in_part = row - at;
+    uint16_t *const to[] = { shared(j, j->up_dy), shared(j, j->up_x), shared(j, j->down_dy), shared(j, j->down_x) };
+
+    if (w->up) {
+        const float *x = (const float *)j->c->in[0]->data + row * j->H;
+        turned(du, wide, n, j->F, size, to[0] + (at - from) * j->F + in_part);
+        for (int64_t c = 0; c < j->H; c += 64)
+            FT_KERNEL(ft_bf16_layouts)
+                .pairs(x + c, j->H, n, ft_least(64, j->H - c), 32,
+                       to[1] + (at - from) * blocks_of_64(j->H) + c * size + in_part * 64);
+    }
+    if (!w->down) return;
+    turned(dy, ft_bf16_even(j->O), n, j->O, size, to[2] + (at - from) * j->O + in_part);
+    for (int64_t c = 0; c < j->F; c += 64)
+        pairs(g + c, wide, n, ft_least(64, j->F - c), 32,
+              to[3] + (at - from) * blocks_of_64(j->F) + c * size + in_part * 64);
+}
+
+static void give_x(const job *j, const wanted *w, int64_t at, int64_t n, int64_t rows, const uint16_t *du)
+{
+    const int seat = ft_worker(), add = j->c->add[0];
+    float *dx = (float *)j->c->d_in[0]->data + at * j->H, *room = own(j, seat, j->result);
+
+    ft_bf16_rows_grad_x(j->p_up, seat, rows, du, w->w_up, rows == n && add, rows == n ? dx : room,
+                        own(j, seat, j->library));
+    for (int64_t i = 0; rows != n && i < n * j->H; i++) dx[i] = add ? dx[i] + room[i] : room[i];
+}
+
+/* Rows [at, at + n) of the group that begins at row `from`; sums (F) is the panel's own. */
+static void backward_panel(const job *j, const wanted *w, int64_t from, int64_t at, int64_t n, float *sums)
+{
+    const ft_op_call *c = j->c;
+    const int seat = ft_worker();
+    const int64_t rows = ft_bf16_panel(n), wide = ft_bf16_even(j->F);
+    uint16_t *dy = own(j, seat, j->panel), *g = own(j, seat, j->active), *du = g + FT_BF16_ROWS * wide;
+    const uint16_t *u = (const uint16_t *)c->saved[0]->data + at * j->F;
+    float *dg = own(j, seat, j->inner);
+
+    FT_KERNEL(ft_bf16_layouts)
+        .rows((const float *)c->d_out->data + at * j->O, j->O, n, j->O, rows, ft_bf16_even(j->O), dy);
+    ft_bf16_rows_grad_x(j->p_down, seat, rows, dy, w->w_down, 0, dg, own(j, seat, j->library));
+    memset(sums, 0, sizeof *sums * (size_t)j->F);
+    for (int64_t r = 0; r < n; r++) {
+        of_kind[c->attr.i[0]].backward(j->F, u + r * j->F, dg + r * j->F, g + r * wide, du + r * wide, sums);
+        memset(du + r * wide + j->F, 0, sizeof *du * (size_t)(wide - j->F));
+    }
+    memset(du + n * wide, 0, sizeof *du * (size_t)((rows - n) * wide));
+    for (int64_t r = 0; r < n && (w->up || w->down); r += 32)
+        lay_out(j, w, from, at + r, ft_least(32, n - r), dy + r * ft_bf16_even(j->O), du + r * wide, g + r * wide);
+    if (c->d_in[0]) give_x(j, w, at, n, rows, du);
+}
+
+/* Task k of a group's weight gradients: the blocks of W2's, which are the longer ones, then those of W1's. */
+static void block_of_weights(const job *j, const wanted *w, int64_t from, int64_t to, int64_t k)
+{
+    const int64_t T = ft_bf16_even(j->R), downs = w->down ? (j->O + FT_BF16_OUTS - 1) / FT_BF16_OUTS : 0;
+    const int seat = ft_worker(), down = k < downs, input = down ? 3 : 1;
+
+    ft_bf16_block_grad_w(down ? j->p_down : j->p_up, seat, T, from, to, (down ? k : k - downs) * FT_BF16_OUTS,
+                         shared(j, down ? j->down_dy : j->up_dy), shared(j, down ? j->down_x : j->up_x),
+                         j->c->add[input], j->c->d_in[input]->data, own(j, seat, j->library));
+}
+
+static int64_t blocks(int64_t outs) { return (outs + FT_BF16_OUTS - 1) / FT_BF16_OUTS; }
+
+/* A group's rows, then the weight gradients of what they left in cache. */
+static void all_groups(const job *j, const wanted *w)
+{
+    const int64_t T = ft_bf16_even(j->R), each = ft_bf16_each(j->R);
+    const int64_t tasks = (w->down ? blocks(j->O) : 0) + (w->up ? blocks(j->F) : 0);
+    float *sums = shared(j, j->sums);
+
+#pragma omp parallel num_threads(ft_workers()) if (j->R > each && j->R * j->F * j->H > SMALL)
+    for (int64_t from = 0; from < j->R; from += FT_BF16_GROUP) {
+        const int64_t to = ft_least(from + FT_BF16_GROUP, j->R);
+#pragma omp for schedule(dynamic)
+        for (int64_t at = from; at < to; at += each)
+            backward_panel(j, w, from, at, ft_least(each, to - at), sums + (at - from) / each * j->F);
+#pragma omp single nowait
+        if (w->sums)
+            ft_block_fold(sums, (to - from + each - 1) / each, j->F, j->F, from > 0 || j->c->add[2],
+                          j->c->d_in[2]->data);
+#pragma omp for schedule(dynamic)
+        for (int64_t k = 0; k < tasks; k++) block_of_weights(j, w, from, ft_least(from + FT_BF16_GROUP, T), k);
+    }
+}
+
+static void backward(const ft_op_call *c)
+{
+    const job j = job_of(c, 1);
+    wanted w = { .up = c->d_in[1] != NULL, .down = c->d_in[3] != NULL, .sums = c->d_in[2] != NULL };
+
+    w.w_down = ft_bf16_weight(&j.down, 1, shared(&j, j.w_down));
+    if (c->d_in[0]) w.w_up = ft_bf16_weight(&j.up, 1, shared(&j, j.w_up));
+    for (int k = 1; k < 4 && j.R == 0; k++)
+        if (c->d_in[k] && !c->add[k])
+            memset(c->d_in[k]->data, 0, sizeof(float) * (size_t)ft_shape_count(&c->d_in[k]->shape));
+    all_groups(&j, &w);
+}
+
+const ft_op FT_OP(feed_forward) = {
+    .name = "feed_forward",
+    .min_in = 4,
+    .max_in = 4,
+    .keeps_in = 1u << 0 | 1u << 1 | 1u << 3,
+    .infer = infer,
+    .forward = forward,
+    .backward = backward,
+};

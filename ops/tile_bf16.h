@@ -1,0 +1,99 @@
+/* ops/tile_bf16.h - products of tiles in bf16 with sums in float32, on the calling thread: the sibling of ops/tile.h.
+ *
+ *   C (M,N) [+]= A (M,K) B (K,N)
+ *
+ * A has rows of lda numbers; B has K/2 rows of N pairs, B[2r,n] and B[2r+1,n] side by side, ldb pairs apart. M and N are
+ * multiples of FT_TILE16_M and FT_TILE16_N, K of FT_TILE16_K: pad with zeros.
+ *
+ * Matrix instructions (AMX) are named here, as one is in ops/round.h. They are there for the compiler where it has AVX-512-bf16; whether
+ * this processor has them says the table's `tiles` (graph/op.h). The dot products of pairs of AVX-512-bf16 itself are no
+ * substitute: on a processor with both, attention by them took 1.6 times as long as in float32.
+ */
+#ifndef FT_OPS_TILE_BF16_H
+#define FT_OPS_TILE_BF16_H
+
+#ifdef __AVX512BF16__
+
+#include <stdint.h>
+
+#include "ops/lanes.h"
+
+#define FT_TILE16_M 16
+#define FT_TILE16_N 16
+#define FT_TILE16_K 32
+
+/* Registers 0 to 3 are blocks of C, 4 and 5 of A, 6 and 7 of B; all have 16 rows of 64 bytes. Before a thread's first product,
+ * and again when other code may have used them. */
+static inline void ft_tile16_begin(void)
+{
+    static const struct {
+        uint8_t palette, start, reserved[14];
+        uint16_t bytes[16];
+        uint8_t rows[16];
+    } shape = { .palette = 1, .bytes = { 64, 64, 64, 64, 64, 64, 64, 64 }, .rows = { 16, 16, 16, 16, 16, 16, 16, 16 } };
+
+    __asm__ volatile("ldtilecfg %0" : : "m"(shape));
+}
+
+static inline void ft_tile16_end(void) { __asm__ volatile("tilerelease"); }
+
+#define FT_TILE16_LOAD(n, at, stride)                                                                                  \
+    __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #n : : "r"(at), "r"((int64_t)(stride)) : "memory")
+#define FT_TILE16_STORE(n, at, stride)                                                                                 \
+    __asm__ volatile("tilestored %%tmm" #n ", (%0,%1,1)" : : "r"(at), "r"((int64_t)(stride)) : "memory")
+#define FT_TILE16_ZERO(n) __asm__ volatile("tilezero %%tmm" #n : :)
+#define FT_TILE16_DOT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
+
+/* One block of m x n registers, m and n 1 or 2 and constant. */
+static inline __attribute__((always_inline)) void ft_tile16_block(const int m, const int n, int64_t K,
+                                                                  const uint16_t *a, int64_t lda, const uint16_t *b,
+                                                                  int64_t ldb, int add, float *c, int64_t ldc)
+{
+    if (add) {
+        FT_TILE16_LOAD(0, c, 4 * ldc);
+        if (n > 1) FT_TILE16_LOAD(1, c + 16, 4 * ldc);
+        if (m > 1) FT_TILE16_LOAD(2, c + 16 * ldc, 4 * ldc);
+        if (m > 1 && n > 1) FT_TILE16_LOAD(3, c + 16 * ldc + 16, 4 * ldc);
+    } else {
+        FT_TILE16_ZERO(0);
+        if (n > 1) FT_TILE16_ZERO(1);
+        if (m > 1) FT_TILE16_ZERO(2);
+        if (m > 1 && n > 1) FT_TILE16_ZERO(3);
+    }
+    for (int64_t k = 0; k < K; k += 32, a += 32, b += 32 * ldb) {
+        FT_TILE16_LOAD(4, a, 2 * lda);
+        if (m > 1) FT_TILE16_LOAD(5, a + 16 * lda, 2 * lda);
+        FT_TILE16_LOAD(6, b, 4 * ldb);
+        if (n > 1) FT_TILE16_LOAD(7, b + 32, 4 * ldb);
+        FT_TILE16_DOT(0, 4, 6);
+        if (n > 1) FT_TILE16_DOT(1, 4, 7);
+        if (m > 1) FT_TILE16_DOT(2, 5, 6);
+        if (m > 1 && n > 1) FT_TILE16_DOT(3, 5, 7);
+    }
+    FT_TILE16_STORE(0, c, 4 * ldc);
+    if (n > 1) FT_TILE16_STORE(1, c + 16, 4 * ldc);
+    if (m > 1) FT_TILE16_STORE(2, c + 16 * ldc, 4 * ldc);
+    if (m > 1 && n > 1) FT_TILE16_STORE(3, c + 16 * ldc + 16, 4 * ldc);
+}
+
+static inline void ft_tile16_product(int64_t M, int64_t N, int64_t K, const uint16_t *a, int64_t lda, const uint16_t *b,
+                                     int64_t ldb, int add, float *c, int64_t ldc)
+{
+    for (int64_t i = 0; i < M; i += 32)
+        for (int64_t j = 0; j < N; j += 32) {
+            const uint16_t *at = a + i * lda, *bt = b + 2 * j;
+            float *to = c + i * ldc + j;
+            if (M - i > 16 && N - j > 16)
+                ft_tile16_block(2, 2, K, at, lda, bt, ldb, add, to, ldc);
+            else if (M - i > 16)
+                ft_tile16_block(2, 1, K, at, lda, bt, ldb, add, to, ldc);
+            else if (N - j > 16)
+                ft_tile16_block(1, 2, K, at, lda, bt, ldb, add, to, ldc);
+            else
+                ft_tile16_block(1, 1, K, at, lda, bt, ldb, add, to, ldc);
+        }
+}
+
+#endif
+
+#endif
