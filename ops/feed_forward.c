@@ -124,6 +124,29 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 
 /* ==== One row ==== */
 
+/* x becomes f(x). A vector loop, which gcc reports for the lines that call it. */
+static inline __attribute__((always_inline)) void values(const int kind, int64_t n, float *x)
+{
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float u = x[i];
+        x[i] = ft_activation_value(kind, u);
+    }
+}
+
+/* x becomes f(x) and d becomes d f'(x), which is added to sums. */
+static inline __attribute__((always_inline)) void slopes(const int kind, int64_t n, float *x, float *d, float *sums)
+{
+    /* hot */
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        const float u = x[i];
+        x[i] = ft_activation_value(kind, u);
+        d[i] *= ft_activation_slope(kind, u);
+        sums[i] += d[i];
+    }
+}
+
 /* From x W1^T + b1: u (NULL: not kept) and g = f(u), both bf16. */
 static inline __attribute__((always_inline)) void activate(const int kind, int64_t F, const float *from, uint16_t *u,
                                                            uint16_t *g)
@@ -135,34 +158,24 @@ static inline __attribute__((always_inline)) void activate(const int kind, int64
         const int64_t n = ft_least(PIECE, F - first);
         ft_round_row(from + first, n, r);
         ft_widen_row(r, n, x);
-        /* hot */
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) x[i] = ft_activation_value(kind, x[i]);
+        values(kind, n, x);
         ft_round_row(x, n, g + first);
         if (u) memcpy(u + first, r, sizeof *r * (size_t)n);
     }
 }
 
-/* From u and dg: g = f(u) and du = dg f'(u), both bf16; what du was before it was rounded is added to sums. */
-static inline __attribute__((always_inline)) void deactivate(const int kind, int64_t F, const uint16_t *u,
-                                                             const float *dg, uint16_t *g, uint16_t *du, float *sums)
+/* From u and dg: g = f(u) and du = dg f'(u), both bf16; what du was before it was rounded is added to sums. dg is lost. */
+static inline __attribute__((always_inline)) void deactivate(const int kind, int64_t F, const uint16_t *u, float *dg,
+                                                             uint16_t *g, uint16_t *du, float *sums)
 {
-    float x[PIECE], y[PIECE], d[PIECE];
+    float x[PIECE];
 
     for (int64_t first = 0; first < F; first += PIECE) {
         const int64_t n = ft_least(PIECE, F - first);
-        const float *from = dg + first;
-        float *sum = sums + first;
         ft_widen_row(u + first, n, x);
-        /* hot */
-#pragma omp simd
-        for (int64_t i = 0; i < n; i++) {
-            y[i] = ft_activation_value(kind, x[i]);
-            d[i] = from[i] * ft_activation_slope(kind, x[i]);
-            sum[i] += d[i];
-        }
-        ft_round_row(y, n, g + first);
-        ft_round_row(d, n, du + first);
+        slopes(kind, n, x, dg + first, sums + first);
+        ft_round_row(x, n, g + first);
+        ft_round_row(dg + first, n, du + first);
     }
 }
 
@@ -172,8 +185,7 @@ static inline __attribute__((always_inline)) void deactivate(const int kind, int
     {                                                                                                                  \
         activate(KIND, F, from, u, g);                                                                                 \
     }                                                                                                                  \
-    static void deactivate_##NAME(int64_t F, const uint16_t *u, const float *dg, uint16_t *g, uint16_t *du,            \
-                                  float *sums)                                                                         \
+    static void deactivate_##NAME(int64_t F, const uint16_t *u, float *dg, uint16_t *g, uint16_t *du, float *sums)     \
     {                                                                                                                  \
         deactivate(KIND, F, u, dg, g, du, sums);                                                                       \
     }
@@ -184,7 +196,7 @@ ROWS_OF(relu, FT_RELU)
 
 static const struct {
     void (*forward)(int64_t F, const float *from, uint16_t *u, uint16_t *g);
-    void (*backward)(int64_t F, const uint16_t *u, const float *dg, uint16_t *g, uint16_t *du, float *sums);
+    void (*backward)(int64_t F, const uint16_t *u, float *dg, uint16_t *g, uint16_t *du, float *sums);
 } of_kind[] = {
     [FT_GELU] = { activate_gelu, deactivate_gelu },
     [FT_GELU_TANH] = { activate_gelu_tanh, deactivate_gelu_tanh },
