@@ -104,7 +104,7 @@ local function facts_of(run, step, value)
 end
 
 local function run_step(run, step, inputs)
-   local log <close> = trains(step) and open_log(run, step) or nil
+   local log = trains(step) and open_log(run, step) or nil      -- closed by `guarded`, which may still write to it
    local ctx = step_context(run, step, log)
    run.contexts[step.id] = ctx
    if step.kind == "lua" then
@@ -138,9 +138,10 @@ local function guarded(run, step, inputs)
          traceback = host.traceback(tostring(e), 2) },
          { __tostring = function(x) return x.message end })
    end, run, step, inputs)
+   local ctx = run.contexts[step.id]
+   local log <close> = ctx and ctx.log or nil
    if ok then return value, facts end
    if value.ftpipe == "interrupted" then
-      local ctx = run.contexts[step.id]
       if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
       value.message = value.message:gsub("interrupted$", "stopped while scoring in step " .. step.id)
    end
