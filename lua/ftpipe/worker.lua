@@ -139,7 +139,7 @@ local function guarded(run, step, inputs)
          { __tostring = function(x) return x.message end })
    end, run, step, inputs)
    local ctx = run.contexts[step.id]
-   local log <close> = ctx and ctx.log or nil
+   local _ <close> = ctx and ctx.log or nil
    if ok then return value, facts end
    if value.ftpipe == "interrupted" then
       if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
