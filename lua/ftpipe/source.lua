@@ -38,10 +38,11 @@ end
 -- Where "builtin:NAME" lies.
 local function builtin_path(name)
    local wanted, rest = name:match "^builtin:([^/]*)(.*)$"
-   local names, dir = source.builtin()
-   for _, known in ipairs(names) do
-      if known == wanted then return ("%s/%s%s"):format(dir, wanted, rest) end
+   -- not by its parent's list: a step's process may read what its pipeline names and nothing beside it
+   for _, dir in ipairs(wanted:find "^[%w_-]+$" and folders() or {}) do
+      if fs.stat(("%s/%s"):format(dir, wanted)) == "directory" then return ("%s/%s%s"):format(dir, wanted, rest) end
    end
+   local names = source.builtin()
    if #names == 0 then
       failure.raise("system", ("the folder of what comes with ftpipe is missing, so there is no %s"):format(name),
          "install it again: make install PREFIX=...")

@@ -49,6 +49,10 @@ check "a pipeline to start from" "$work/usr/bin/ftpipe" new sentiment "$work/els
 check "is planned with what is installed" sh -c 'cd "$1/elsewhere" && "$1/usr/bin/ftpipe" plan sentiment.lua' sh "$work"
 cp "$work/said" "$work/log"
 check "with its encoder" said "builtin:mini"
+for task in sentiment ner qa; do
+    check "$task: runs on what is installed" sh -c 'mkdir "$1/at-$2" && cd "$1/at-$2" && "$1/usr/bin/ftpipe" new "$2" && \
+        "$1/usr/bin/ftpipe" run "$2.lua" --set head_epochs=1 --until head' sh "$work" "$task"
+done
 "$FTPIPE" plan pipelines/sentiment.lua --set model=builtin:mni > "$work/said" 2>&1
 cp "$work/said" "$work/log"
 check "a name that is not there has a nearest one" said "did you mean builtin:mini"
