@@ -6,7 +6,6 @@
  *          places (M) i32, optional: the tokens that ask, ascending; without it all do
  *   attr   i[0] heads   f[0] scale, 0 means 1 / sqrt(d)   f[1] dropout on P   rows
  *          i[1] how far to each side a token sees, 0 means everywhere
- *          bf16: the operands of products are rounded, where that is faster (attention_bf16.c)
  *   out    ctx (T,H), or (M,H) with places
  *   saved  lse (T,heads) or (M,heads): log of the sum of exp(S) over each query's keys
  *
@@ -59,28 +58,6 @@ static size_t carve_backward(head *h, char *base, int64_t L)
     return used;
 }
 
-static int uses_bf16(const ft_op_call *c) { return c->attr.bf16 && FT_KERNEL(ft_attention_narrow)(); }
-
-static size_t carve_slice(head *h, char *base, int64_t L, int backward)
-{
-    if (h->narrow) return FT_KERNEL(ft_attention_carve_narrow)(h, base, L, backward);
-    return backward ? carve_backward(h, base, L) : carve_forward(h, base, L);
-}
-
-static ft_status check_places(const ft_tensor *places, int64_t T, ft_err *e)
-{
-    char a[96];
-
-    if (places->dtype != FT_I32 || places->shape.rank != 1)
-        return ft_fail(e, FT_ESHAPE, "attention: want places (M) of int32, got %s", ft_shape_text(&places->shape, a));
-    const int32_t *at = places->data;
-    for (int64_t i = 0; at && i < places->shape.dim[0]; i++)
-        if (at[i] < 0 || at[i] >= T || (i > 0 && at[i] <= at[i - 1]))
-            return ft_fail(e, FT_ESHAPE, "attention: place %d at %lld is outside the %lld tokens or not ascending",
-                           at[i], (long long)i, (long long)T);
-    return FT_OK;
-}
-
 static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 {
     const ft_shape *x = &c->in[0]->shape;
@@ -98,16 +75,16 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
     if (ft_dropout_check("attention", &c->attr, c->attr.f[1], x->dim[0], e)) return e ? e->code : FT_EUSAGE;
 
     const ft_tensor *places = c->n_in > 1 ? c->in[1] : NULL;
-    if (places && check_places(places, x->dim[0], e)) return e ? e->code : FT_ESHAPE;
+    if (places && check_places("attention", places, x->dim[0], e)) return e ? e->code : FT_ESHAPE;
 
     const int64_t H = x->dim[1] / 3, M = places ? places->shape.dim[0] : x->dim[0];
-    head h = { .d = H / heads, .width = ft_round_up(H / heads, FT_LANES), .narrow = uses_bf16(c) };
+    head h = { .width = ft_round_up(H / heads, FT_LANES) };
     s->dtype = FT_F32;
     s->shape = ft_shape_of(2, M, H, 0, 0);
     s->saved_dtype[0] = FT_F32;
     s->saved[0] = ft_shape_of(2, M, heads, 0, 0);
-    s->work_forward = (size_t)ft_slices() * carve_slice(&h, NULL, rows->max_len, 0);
-    s->work_backward = (size_t)ft_slices() * carve_slice(&h, NULL, rows->max_len, 1);
+    s->work_forward = (size_t)ft_slices() * carve_forward(&h, NULL, rows->max_len);
+    s->work_backward = (size_t)ft_slices() * carve_backward(&h, NULL, rows->max_len);
     for (int32_t b = 0; b < rows->n_rows; b++) {
         const double L = rows->offsets[b + 1] - rows->offsets[b];
         s->flops += 4.0 * L * L * (double)H;
@@ -179,10 +156,6 @@ static void forward_head(const head *h, const float *qkv, float *out, float *lse
 {
     const int64_t step = h->L <= SHORT ? MANY : FEW;
 
-    if (h->narrow) {
-        FT_KERNEL(ft_attention_forward_narrow)(h, qkv, out, lse);
-        return;
-    }
     pack_inputs(h, qkv, h->v);
     for (int64_t q = 0; q < h->n; q += step) {
         const int64_t t = h->asked + q;
@@ -220,7 +193,24 @@ static int64_t tile_end(const head *h, int64_t q)
     return q;
 }
 
-static void backward_wide(const head *h, const ft_op_call *c)
+/* What nobody asked for: zero to the n lines of one head, where nothing is to be added. */
+static void clear_lines(const head *h, int64_t n, float *to)
+{
+    for (int64_t i = 0; i < n; i++) memset(to + i * 3 * h->H, 0, sizeof(float) * (size_t)h->d);
+}
+
+static void give_queries(const head *h, int add, float *to)
+{
+    if (!h->places) {
+        unpack(h, h->dq, h->L, h->scale, add, to, 3 * h->H);
+        return;
+    }
+    if (!add) clear_lines(h, h->L, to);
+    for (int64_t i = 0; i < h->n; i++)
+        unpack(h, h->dq + i * h->width, 1, h->scale, add, to + place(h, i) * 3 * h->H, 3 * h->H);
+}
+
+static void gradients(const head *h, const ft_op_call *c)
 {
     const int64_t at = h->asked * h->H + h->index * h->d;
     const float *d_out = (const float *)c->d_out->data + at, *out = (const float *)c->out->data + at;
@@ -245,10 +235,7 @@ static void backward_head(const head *h, const ft_op_call *c)
         for (int k = 0; k < 3 && !c->add[0]; k++) clear_lines(h, h->L, d_in + k * h->H);
         return;
     }
-    if (h->narrow)
-        FT_KERNEL(ft_attention_backward_narrow)(h, c);
-    else
-        backward_wide(h, c);
+    gradients(h, c);
     give_queries(h, c->add[0], d_in);
     unpack(h, h->dk, h->L, 1.0f, c->add[0], d_in + h->H, 3 * h->H);
     unpack(h, h->dv, h->L, 1.0f, c->add[0], d_in + 2 * h->H, 3 * h->H);
@@ -266,48 +253,8 @@ static head head_of(const ft_op_call *c, int64_t columns)
                    .places = c->n_in > 1 && c->in[1] ? c->in[1]->data : NULL,
                    .width = ft_round_up(d, FT_LANES),
                    .reach = c->attr.i[1],
-                   .narrow = uses_bf16(c),
                    .scale = c->attr.f[0] > 0 ? (float)c->attr.f[0] : 1.0f / sqrtf((float)d),
                    .p = ft_dropout_of(&c->attr, c->attr.f[1]) };
-}
-
-/* Tasks handed out at once: neighbouring heads lie side by side in memory, so one thread takes several of them, but
- * not so many that the last hand-out leaves others waiting. */
-static int together(int64_t tasks, int64_t heads)
-{
-    return (int)ft_least(ft_most(tasks / (24 * ft_workers()), 1), heads);
-}
-
-/* The first of the n places that is not below `least`. */
-static int64_t first_from(const int32_t *places, int64_t n, int64_t least)
-{
-    int64_t low = 0;
-
-    while (low < n) {
-        const int64_t mid = (low + n) / 2;
-        if (places[mid] < least)
-            low = mid + 1;
-        else
-            n = mid;
-    }
-    return low;
-}
-
-/* Task k: head k % heads of row k / heads, of M queries in all. 0 if the row is empty. */
-static int head_at(head *h, const ft_ragged *rows, int64_t M, int64_t k)
-{
-    const int64_t b = k / h->heads;
-
-    h->index = k % h->heads;
-    h->first = rows->offsets[b];
-    h->L = rows->offsets[b + 1] - rows->offsets[b];
-    h->asked = h->places ? first_from(h->places, M, h->first) : h->first;
-    h->n = h->places ? first_from(h->places, M, h->first + h->L) - h->asked : h->L;
-    h->padded = pad(h->L);
-    h->ld = distance(h->L);
-    h->where = (uint32_t)rows->window[b] << 16;
-    h->example = (uint32_t)rows->example[b];
-    return h->L > 0;
 }
 
 static void forward(const ft_op_call *c)
@@ -319,8 +266,8 @@ static void forward(const ft_op_call *c)
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
     {
         head h = head_of(c, c->out->shape.dim[1]);
-        const size_t slice = carve_slice(&h, NULL, rows->max_len, 0);
-        if (tasks) carve_slice(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len, 0);
+        const size_t slice = carve_forward(&h, NULL, rows->max_len);
+        if (tasks) carve_forward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
 #pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
             if (head_at(&h, rows, c->out->shape.dim[0], k) && h.n)
@@ -338,8 +285,8 @@ static void backward(const ft_op_call *c)
 #pragma omp parallel num_threads(ft_workers()) if (tasks > 1)
     {
         head h = head_of(c, c->d_out->shape.dim[1]);
-        const size_t slice = carve_slice(&h, NULL, rows->max_len, 1);
-        if (tasks) carve_slice(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len, 1);
+        const size_t slice = carve_backward(&h, NULL, rows->max_len);
+        if (tasks) carve_backward(&h, (char *)c->work + slice * (size_t)ft_worker(), rows->max_len);
 #pragma omp for schedule(dynamic, chunk)
         for (int64_t k = 0; k < tasks; k++)
             if (head_at(&h, rows, c->d_out->shape.dim[0], k)) backward_head(&h, c);

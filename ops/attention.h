@@ -1,5 +1,5 @@
-/* ops/attention.h - what attention in float32 (attention.c) and in bf16 (attention_bf16.c) share: one head of one row, softmax
- * and its gradient on tiles of float32.
+/* ops/attention.h - what attention in float32 (attention.c) and in bf16 (self_attention.c) share: one head of one row, softmax
+ * and its gradient on tiles of float32, and how heads are handed out.
  */
 #ifndef FT_OPS_ATTENTION_H
 #define FT_OPS_ATTENTION_H
@@ -18,12 +18,6 @@
 
 typedef uint16_t ft_vh __attribute__((vector_size(2 * FT_LANES), aligned(2), may_alias));
 
-/* What attention_bf16.c multiplies: rows of queries, keys, values and the context's gradient (whole(L), K); turned (K/2, L, 2);
- * as pairs of rows (L/2, width, 2); tiles of dropped P and dS, and those turned. */
-typedef struct ft_attention_operands {
-    uint16_t *q, *k, *v, *g, *kt, *vt, *qp, *kp, *vp, *gp, *p, *ds, *pt, *dst;
-} ft_attention_operands;
-
 /* One head of one row, and where a thread keeps what it needs for it. */
 typedef struct head {
     int64_t heads, H, d, width; /* width: d rounded up to whole vectors */
@@ -37,8 +31,6 @@ typedef struct head {
     uint32_t where, example;
     float *q, *k, *kt, *v, *vt, *g, *dq, *dk, *dv, *s, *ds, *delta;
     ft_draw *draw;
-    int narrow; /* products in bf16 */
-    ft_attention_operands bf16;
 } head;
 
 static inline int64_t pad(int64_t L) { return ft_round_up(L, FT_LANES > 8 ? FT_LANES : 8); }
@@ -186,30 +178,59 @@ static inline void make_delta(const head *h, const float *d_out, const float *ou
     }
 }
 
-/* What nobody asked for: zero to the n lines of one head, where nothing is to be added. */
-static inline void clear_lines(const head *h, int64_t n, float *to)
+/* ==== Handing out ==== */
+
+static inline ft_status check_places(const char *op, const ft_tensor *places, int64_t T, ft_err *e)
 {
-    for (int64_t i = 0; i < n; i++) memset(to + i * 3 * h->H, 0, sizeof(float) * (size_t)h->d);
+    char a[96];
+
+    if (places->dtype != FT_I32 || places->shape.rank != 1)
+        return ft_fail(e, FT_ESHAPE, "%s: want places (M) of int32, got %s", op, ft_shape_text(&places->shape, a));
+    const int32_t *at = places->data;
+    for (int64_t i = 0; at && i < places->shape.dim[0]; i++)
+        if (at[i] < 0 || at[i] >= T || (i > 0 && at[i] <= at[i - 1]))
+            return ft_fail(e, FT_ESHAPE, "%s: place %d at %lld is outside the %lld tokens or not ascending", op, at[i],
+                           (long long)i, (long long)T);
+    return FT_OK;
 }
 
-static inline void give_queries(const head *h, int add, float *to)
+/* Tasks handed out at once: neighbouring heads lie side by side in memory, so one thread takes several of them, but
+ * not so many that the last hand-out leaves others waiting. */
+static inline int together(int64_t tasks, int64_t heads)
 {
-    if (!h->places) {
-        unpack(h, h->dq, h->L, h->scale, add, to, 3 * h->H);
-        return;
+    return (int)ft_least(ft_most(tasks / (24 * ft_workers()), 1), heads);
+}
+
+/* The first of the n places that is not below `least`. */
+static inline int64_t first_from(const int32_t *places, int64_t n, int64_t least)
+{
+    int64_t low = 0;
+
+    while (low < n) {
+        const int64_t mid = (low + n) / 2;
+        if (places[mid] < least)
+            low = mid + 1;
+        else
+            n = mid;
     }
-    if (!add) clear_lines(h, h->L, to);
-    for (int64_t i = 0; i < h->n; i++)
-        unpack(h, h->dq + i * h->width, 1, h->scale, add, to + place(h, i) * 3 * h->H, 3 * h->H);
+    return low;
 }
 
-/* ==== In bf16 ==== */
+/* Task k: head k % heads of row k / heads, of M queries in all. 0 if the row is empty. */
+static inline int head_at(head *h, const ft_ragged *rows, int64_t M, int64_t k)
+{
+    const int64_t b = k / h->heads;
 
-/* Whether this processor has what makes it worth while (ops/tile_bf16.h). */
-int FT_KERNEL(ft_attention_narrow)(void);
-/* As their namesakes in attention.c. */
-size_t FT_KERNEL(ft_attention_carve_narrow)(head *h, char *base, int64_t L, int backward);
-void FT_KERNEL(ft_attention_forward_narrow)(const head *h, const float *qkv, float *out, float *lse);
-void FT_KERNEL(ft_attention_backward_narrow)(const head *h, const ft_op_call *c);
+    h->index = k % h->heads;
+    h->first = rows->offsets[b];
+    h->L = rows->offsets[b + 1] - rows->offsets[b];
+    h->asked = h->places ? first_from(h->places, M, h->first) : h->first;
+    h->n = h->places ? first_from(h->places, M, h->first + h->L) - h->asked : h->L;
+    h->padded = pad(h->L);
+    h->ld = distance(h->L);
+    h->where = (uint32_t)rows->window[b] << 16;
+    h->example = (uint32_t)rows->example[b];
+    return h->L > 0;
+}
 
 #endif

@@ -20,9 +20,8 @@
 #include "core/mem.h"
 #include "ops/activation.h"
 #include "ops/blocks.h"
+#include "ops/operands.h"
 #include "ops/ops.h"
-#include "ops/round.h"
-#include "ops/tile.h"
 
 #define PIECE 256       /* numbers of a row handled at once */
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
@@ -241,44 +240,6 @@ static void forward(const ft_op_call *c)
 
 /* ==== Backward ==== */
 
-/* to (K/2, 64, 2) = one block of 64 columns of x (n,C), of which there are `columns`; zeros beyond. */
-static void pairs(const uint16_t *x, int64_t ld, int64_t n, int64_t columns, int64_t K, uint16_t *to)
-{
-    for (int64_t r = 0; r < K; r += 2, to += 128) {
-        const uint16_t *a = x + r * ld, *b = a + ld;
-        int64_t c = 0;
-        for (; r + 2 <= n && c + FT_LANES <= columns; c += FT_LANES)
-            *(ft_vu *)(to + 2 * c) = ft_pair_vectors(*(const ft_vs *)(a + c), *(const ft_vs *)(b + c));
-        for (; c < 64; c++) {
-            to[2 * c] = r < n && c < columns ? a[c] : 0;
-            to[2 * c + 1] = r + 1 < n && c < columns ? b[c] : 0;
-        }
-    }
-}
-
-/* to (C, 32) = x (n,C) turned, n <= 32, zeros beyond; rows of `to` are `size` apart. */
-static void turned(const uint16_t *x, int64_t ld, int64_t n, int64_t C, int64_t size, uint16_t *to)
-{
-    for (int64_t c = 0; c < C; c += FT_LANES)
-        for (int64_t r = 0; r < 32; r += 2 * FT_LANES) {
-            uint16_t *t = to + c * size + r;
-            if (r + 2 * FT_LANES <= n && c + FT_LANES <= C) {
-                ft_vu both[FT_LANES] __attribute__((aligned(64)));
-                uint16_t lines[2 * FT_LANES * FT_LANES] __attribute__((aligned(64)));
-                for (int64_t i = 0; i < FT_LANES; i++) {
-                    const uint16_t *a = x + (r + 2 * i) * ld + c;
-                    both[i] = ft_pair_vectors(*(const ft_vs *)a, *(const ft_vs *)(a + ld));
-                }
-                ft_tile_transpose((const float *)(const void *)both, FT_LANES, (float *)(void *)lines, FT_LANES);
-                for (int64_t i = 0; i < FT_LANES; i++)
-                    memcpy(t + i * size, lines + i * 2 * FT_LANES, sizeof *t * 2 * FT_LANES);
-                continue;
-            }
-            for (int64_t i = 0; i < ft_least(FT_LANES, C - c); i++)
-                for (int64_t k = 0; k < 2 * FT_LANES; k++) t[i * size + k] = r + k < n ? x[(r + k) * ld + c + i] : 0;
-        }
-}
-
 typedef struct wanted {
     int up, down, sums; /* gradients of W1, W2 and b1 */
     const uint16_t *w_up, *w_down;
@@ -295,17 +256,17 @@ static void lay_out(const job *j, const wanted *w, int64_t from, int64_t row, in
 
     if (w->up) {
         const float *x = (const float *)j->c->in[0]->data + row * j->H;
-        turned(du, wide, n, j->F, size, to[0] + (at - from) * j->F + in_part);
+        ft_turned_operand(du, wide, n, j->F, size, to[0] + (at - from) * j->F + in_part);
         for (int64_t c = 0; c < j->H; c += 64)
             FT_KERNEL(ft_bf16_layouts)
                 .pairs(x + c, j->H, n, ft_least(64, j->H - c), 32,
                        to[1] + (at - from) * blocks_of_64(j->H) + c * size + in_part * 64);
     }
     if (!w->down) return;
-    turned(dy, ft_bf16_even(j->O), n, j->O, size, to[2] + (at - from) * j->O + in_part);
+    ft_turned_operand(dy, ft_bf16_even(j->O), n, j->O, size, to[2] + (at - from) * j->O + in_part);
     for (int64_t c = 0; c < j->F; c += 64)
-        pairs(g + c, wide, n, ft_least(64, j->F - c), 32,
-              to[3] + (at - from) * blocks_of_64(j->F) + c * size + in_part * 64);
+        ft_paired_operand(g + c, wide, n, ft_least(64, j->F - c), 32,
+                          to[3] + (at - from) * blocks_of_64(j->F) + c * size + in_part * 64);
 }
 
 static void give_x(const job *j, const wanted *w, int64_t at, int64_t n, int64_t rows, const uint16_t *du)

@@ -42,6 +42,7 @@
     X(layer_norm)                                                                                                      \
     X(residual_layer_norm)                                                                                             \
     X(attention)                                                                                                       \
+    X(self_attention)                                                                                                  \
     X(gelu)                                                                                                            \
     X(gelu_tanh)                                                                                                       \
     X(silu)                                                                                                            \

@@ -96,4 +96,19 @@ static inline void ft_widen_row(const uint16_t *x, int64_t n, float *to)
     }
 }
 
+/* to (n) += x (n) */
+static inline void ft_add_row(const uint16_t *x, int64_t n, float *to)
+{
+    int64_t i = 0;
+
+    for (; i + FT_LANES <= n; i += FT_LANES)
+        *(ft_vf *)(to + i) += (ft_vf)(__builtin_convertvector(*(const ft_vs *)(x + i), ft_vu) << 16);
+    for (; i < n; i++) {
+        const uint32_t u = (uint32_t)x[i] << 16;
+        float f;
+        memcpy(&f, &u, sizeof f);
+        to[i] += f;
+    }
+}
+
 #endif

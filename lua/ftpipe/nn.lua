@@ -111,6 +111,17 @@ function nn.attention(qkv, batch, heads, p, site, places)
    return apply("attention", { i = { heads }, f = { 0, p }, rows = batch.rows, site = site }, qkv, places)
 end
 
+--- The same from x (T, H) and the module `qkv` that maps it to the projections. In bf16 they stay in bf16 where the processor
+--- multiplies tiles of it.
+function nn.self_attention(x, qkv, batch, heads, p, site, places)
+   local shape = qkv.specs.weight.shape
+   if graph.tiles() and graph.rounds(shape[1], shape[2]) and qkv.bias then
+      return apply("self_attention", { i = { heads }, f = { 0, p }, rows = batch.rows, site = site }, x, qkv.weight, qkv.bias,
+         places)
+   end
+   return nn.attention(qkv(x), batch, heads, p, site, places)
+end
+
 --- Zero a share p of the elements and scale the rest; only while training. `site` names the place that draws.
 function nn.dropout(x, p, batch, site)
    if p == 0 then return x end

@@ -115,6 +115,13 @@ static int graph_rounds(lua_State *L)
     return 1;
 }
 
+/* graph.tiles() -> whether this micro-batch is computed in bf16 on a processor that multiplies tiles of it */
+static int graph_tiles(lua_State *L)
+{
+    lua_pushboolean(L, get_context(L)->bf16 && ft_op_active()->tiles);
+    return 1;
+}
+
 static void read_list(lua_State *L, int table, const char *field, double *f, int64_t *i, int max)
 {
     if (lua_getfield(L, table, field) == LUA_TTABLE) {
@@ -322,17 +329,10 @@ static const luaL_Reg var_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    { "begin", graph_begin },
-    { "rounds", graph_rounds },
-    { "apply", graph_apply },
-    { "variable", graph_variable },
-    { "scope_begin", graph_scope_begin },
-    { "scope_end", graph_scope_end },
-    { "backward", graph_backward },
-    { "cost", graph_cost },
-    { "profile", graph_profile },
-    { "has", graph_has },
-    { NULL, NULL },
+    { "begin", graph_begin },         { "rounds", graph_rounds },     { "tiles", graph_tiles },
+    { "apply", graph_apply },         { "variable", graph_variable }, { "scope_begin", graph_scope_begin },
+    { "scope_end", graph_scope_end }, { "backward", graph_backward }, { "cost", graph_cost },
+    { "profile", graph_profile },     { "has", graph_has },           { NULL, NULL },
 };
 
 static int context_close(lua_State *L)

@@ -35,6 +35,7 @@ typedef struct oc_case {
     unsigned skip;    /* bit i: do not compare the gradient of in[i] with differences */
     int points;       /* elements tested per input; 0: 256, evenly spread when there are more */
     int any_value;    /* out and gradients may hold NaN or Inf */
+    const char *isa;  /* the only instruction set that has the op; NULL: all have it */
 } oc_case;
 
 void oc_check(const oc_case *k);

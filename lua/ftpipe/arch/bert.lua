@@ -83,7 +83,7 @@ end
 -- With `places`, only the lines of those tokens: all of them are keys and values still.
 local function layer_forward(layer, d, h, batch, site, places)
    local attn, ffn = layer.attn, layer.ffn
-   local context = nn.attention(attn.qkv(h), batch, d.heads, d.attention_dropout, site .. ".attn.probs", places)
+   local context = nn.self_attention(h, attn.qkv, batch, d.heads, d.attention_dropout, site .. ".attn.probs", places)
    if places then h = nn.gather(h, places) end
    h = nn.residual_layer_norm(nn.affine(context, attn.out.weight), h, attn.norm, attn.out.bias, batch,
       d.keeps_context and 0 or d.dropout, site .. ".attn.out", places)
