@@ -13,6 +13,9 @@ void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, flo
 
 extern const ft_bf16_layouts FT_KERNEL(ft_bf16_layouts);
 
+/* One panel by matrix instructions; only for the table that has them. */
+void FT_KERNEL(ft_tile_panel)(const ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C);
+
 /* Sum of squares; see ft_op_table. */
 double FT_KERNEL(ft_square_sum)(const float *x, int64_t n, const uint8_t *touched);
 

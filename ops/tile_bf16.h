@@ -14,6 +14,7 @@
 
 #ifdef __AVX512BF16__
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ops/lanes.h"
@@ -44,16 +45,17 @@ static inline void ft_tile16_end(void) { __asm__ volatile("tilerelease"); }
 #define FT_TILE16_ZERO(n) __asm__ volatile("tilezero %%tmm" #n : :)
 #define FT_TILE16_DOT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
 
-/* One block of m x n registers, m and n 1 or 2 and constant. */
+/* One block of m x n registers, m and n 1 or 2 and constant, begun with `start` (rows ld_start apart; NULL: zeros). */
 static inline __attribute__((always_inline)) void ft_tile16_block(const int m, const int n, int64_t K,
                                                                   const uint16_t *a, int64_t lda, const uint16_t *b,
-                                                                  int64_t ldb, int add, float *c, int64_t ldc)
+                                                                  int64_t ldb, const float *start, int64_t ld_start,
+                                                                  float *c, int64_t ldc)
 {
-    if (add) {
-        FT_TILE16_LOAD(0, c, 4 * ldc);
-        if (n > 1) FT_TILE16_LOAD(1, c + 16, 4 * ldc);
-        if (m > 1) FT_TILE16_LOAD(2, c + 16 * ldc, 4 * ldc);
-        if (m > 1 && n > 1) FT_TILE16_LOAD(3, c + 16 * ldc + 16, 4 * ldc);
+    if (start) {
+        FT_TILE16_LOAD(0, start, 4 * ld_start);
+        if (n > 1) FT_TILE16_LOAD(1, start + 16, 4 * ld_start);
+        if (m > 1) FT_TILE16_LOAD(2, start + 16 * ld_start, 4 * ld_start);
+        if (m > 1 && n > 1) FT_TILE16_LOAD(3, start + 16 * ld_start + 16, 4 * ld_start);
     } else {
         FT_TILE16_ZERO(0);
         if (n > 1) FT_TILE16_ZERO(1);
@@ -76,21 +78,27 @@ static inline __attribute__((always_inline)) void ft_tile16_block(const int m, c
     if (m > 1 && n > 1) FT_TILE16_STORE(3, c + 16 * ldc + 16, 4 * ldc);
 }
 
+/* A block of up to 32 x 32: one or two registers high and wide. */
+static inline void ft_tile16_part(int64_t M, int64_t N, int64_t K, const uint16_t *a, int64_t lda, const uint16_t *b,
+                                  int64_t ldb, const float *start, int64_t ld_start, float *c, int64_t ldc)
+{
+    if (M > 16 && N > 16)
+        ft_tile16_block(2, 2, K, a, lda, b, ldb, start, ld_start, c, ldc);
+    else if (M > 16)
+        ft_tile16_block(2, 1, K, a, lda, b, ldb, start, ld_start, c, ldc);
+    else if (N > 16)
+        ft_tile16_block(1, 2, K, a, lda, b, ldb, start, ld_start, c, ldc);
+    else
+        ft_tile16_block(1, 1, K, a, lda, b, ldb, start, ld_start, c, ldc);
+}
+
 static inline void ft_tile16_product(int64_t M, int64_t N, int64_t K, const uint16_t *a, int64_t lda, const uint16_t *b,
                                      int64_t ldb, int add, float *c, int64_t ldc)
 {
     for (int64_t i = 0; i < M; i += 32)
         for (int64_t j = 0; j < N; j += 32) {
-            const uint16_t *at = a + i * lda, *bt = b + 2 * j;
             float *to = c + i * ldc + j;
-            if (M - i > 16 && N - j > 16)
-                ft_tile16_block(2, 2, K, at, lda, bt, ldb, add, to, ldc);
-            else if (M - i > 16)
-                ft_tile16_block(2, 1, K, at, lda, bt, ldb, add, to, ldc);
-            else if (N - j > 16)
-                ft_tile16_block(1, 2, K, at, lda, bt, ldb, add, to, ldc);
-            else
-                ft_tile16_block(1, 1, K, at, lda, bt, ldb, add, to, ldc);
+            ft_tile16_part(M - i, N - j, K, a + i * lda, lda, b + 2 * j, ldb, add ? to : NULL, ldc, to, ldc);
         }
 }
 

@@ -28,6 +28,7 @@ static const int64_t sum_sizes[] = { 480, 224, 96,
 struct ft_bf16_plan {
     int64_t O, I;
     const ft_product *provider;
+    int tiles; /* panels are multiplied by matrix instructions (ops/tile_panel.c) and not by the library */
     const void *forward[N_ROWS][2];   /* without and with a bias */
     const void *grad_x[N_ROWS][2];    /* to store and to add */
     const void *grad_w[2][N_SUMS][2]; /* whole blocks and the last one */
@@ -50,6 +51,27 @@ static size_t packed_bytes(int64_t N, int64_t K)
 
 /* ==== Plans ==== */
 
+static ft_status prepare(plan *p, const ft_panel *shape, const void **out, ft_err *e)
+{
+    if (!p->tiles) return p->provider->prepare(shape, out, &p->scratch, e);
+
+    ft_panel *own = ft_malloc(sizeof *own); /* as long as the process */
+    if (!own) return ft_fail_mem(e, sizeof *own);
+    *own = *shape;
+    *out = own;
+    ft_product_count_prepared();
+    return FT_OK;
+}
+
+static void multiply(const plan *p, const void *panel, int seat, const uint16_t *A, const uint16_t *B,
+                     const float *bias, float *C, void *scratch)
+{
+    if (p->tiles)
+        ft_op_active()->panel(panel, A, B, bias, C);
+    else
+        p->provider->multiply(panel, seat, A, B, bias, C, scratch);
+}
+
 static ft_status fill(plan *p, ft_err *e)
 {
     const int64_t O = p->O, I = p->I, part[2] = { OUTS, O % OUTS };
@@ -59,14 +81,14 @@ static ft_status fill(plan *p, ft_err *e)
         for (int flag = 0; flag < 2 && !s; flag++) {
             const ft_panel f = { row_sizes[k], O, ft_bf16_even(I), ft_bf16_even(I), O, flag, 0 };
             const ft_panel b = { row_sizes[k], I, ft_bf16_even(O), ft_bf16_even(O), I, 0, flag };
-            s = p->provider->prepare(&f, &p->forward[k][flag], &p->scratch, e);
-            if (!s) s = p->provider->prepare(&b, &p->grad_x[k][flag], &p->scratch, e);
+            s = prepare(p, &f, &p->forward[k][flag], e);
+            if (!s) s = prepare(p, &b, &p->grad_x[k][flag], e);
         }
     for (int last = 0; last < 2; last++)
         for (int k = 0; k < N_SUMS && !s && part[last]; k++)
             for (int add = 0; add < 2 && !s; add++) {
                 const ft_panel w = { part[last], I, sum_sizes[k], sum_sizes[k], I, 0, add };
-                s = p->provider->prepare(&w, &p->grad_w[last][k][add], &p->scratch, e);
+                s = prepare(p, &w, &p->grad_w[last][k][add], e);
             }
     return s;
 }
@@ -76,7 +98,9 @@ const plan *ft_bf16_plan_of(const ft_bf16_map *m)
     const ft_product *now = ft_product_active(NULL);
 
     for (size_t i = 0; i < plans.n; i++)
-        if (plans.at[i].O == m->O && plans.at[i].I == m->I && plans.at[i].provider == now) return &plans.at[i];
+        if (plans.at[i].O == m->O && plans.at[i].I == m->I && plans.at[i].provider == now &&
+            plans.at[i].tiles == ft_op_active()->tiles)
+            return &plans.at[i];
     return NULL;
 }
 
@@ -84,7 +108,7 @@ ft_status ft_bf16_prepare(const ft_bf16_map *m, ft_err *e)
 {
     if (ft_bf16_plan_of(m)) return FT_OK;
 
-    plan p = { .O = m->O, .I = m->I, .provider = ft_product_active(e) };
+    plan p = { .O = m->O, .I = m->I, .provider = ft_product_active(e), .tiles = ft_op_active()->tiles };
     if (!p.provider) return e ? e->code : FT_EUSAGE;
     const ft_status s = fill(&p, e);
     if (s) return s;
@@ -212,8 +236,8 @@ static void one_panel(const rows_job *j, const plan *p, const room *r, int64_t k
     float *c = (float *)(void *)(mine + r->rows), *y = j->y + at * j->N;
 
     ft_op_active()->bf16->rows(j->x + at * j->K, j->K, n, j->K, row_sizes[size], wide, a);
-    p->provider->multiply(j->panels[size][j->bias ? 1 : j->add && whole_panel], seat, a, j->w, j->bias,
-                          whole_panel ? y : c, mine + r->rows + r->result);
+    multiply(p, j->panels[size][j->bias ? 1 : j->add && whole_panel], seat, a, j->w, j->bias, whole_panel ? y : c,
+             mine + r->rows + r->result);
     if (whole_panel) return;
     for (int64_t i = 0; i < n * j->N; i++) y[i] = j->add ? y[i] + c[i] : c[i];
 }
@@ -281,13 +305,13 @@ int64_t ft_bf16_panel(int64_t n) { return row_sizes[size_for(n)]; }
 void ft_bf16_rows_forward(const plan *p, int seat, int64_t rows, const uint16_t *a, const uint16_t *w,
                           const float *bias, float *y, void *scratch)
 {
-    p->provider->multiply(p->forward[size_for(rows)][bias != NULL], seat, a, w, bias, y, scratch);
+    multiply(p, p->forward[size_for(rows)][bias != NULL], seat, a, w, bias, y, scratch);
 }
 
 void ft_bf16_rows_grad_x(const plan *p, int seat, int64_t rows, const uint16_t *a, const uint16_t *w, int add,
                          float *dx, void *scratch)
 {
-    p->provider->multiply(p->grad_x[size_for(rows)][add], seat, a, w, NULL, dx, scratch);
+    multiply(p, p->grad_x[size_for(rows)][add], seat, a, w, NULL, dx, scratch);
 }
 
 /* ==== Weight gradients ==== */
@@ -344,8 +368,8 @@ void ft_bf16_block_grad_w(const plan *p, int seat, int64_t T, int64_t from, int6
 
     for (int64_t at = from; at < to;) {
         const int k = part_of(T, at);
-        p->provider->multiply(p->grad_w[last][k][add || at > 0], seat, dy + (at - from) * p->O + o * sum_sizes[k],
-                              x + (at - from) * wide, NULL, dw + o * p->I, scratch);
+        multiply(p, p->grad_w[last][k][add || at > 0], seat, dy + (at - from) * p->O + o * sum_sizes[k],
+                 x + (at - from) * wide, NULL, dw + o * p->I, scratch);
         at += sum_sizes[k];
     }
 }

@@ -93,6 +93,8 @@ typedef struct ft_optim_kernel {
                    const uint8_t *touched);
 } ft_optim_kernel;
 
+struct ft_panel; /* ops/product/product.h */
+
 /* All ops for one instruction set; ends with NULL. */
 typedef struct ft_op_table {
     const char *isa;
@@ -102,7 +104,8 @@ typedef struct ft_op_table {
      * NULL) what is not marked there is zero; 1,024 numbers without a mark are not read. */
     double (*square_sum)(const float *x, int64_t n, const uint8_t *touched);
     const struct ft_bf16_layouts *bf16; /* ops/product/bf16.h */
-    int tiles;                          /* products of tiles by matrix instructions (ops/tile_bf16.h) */
+    int tiles;                          /* products of tiles by matrix instructions (ops/tile_bf16.h), and */
+    void (*panel)(const struct ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C);
 } ft_op_table;
 
 /* The table in use: what ft_op_select chose, else what FTPIPE_ISA names if that is to be had, else the best there is. */
