@@ -25,12 +25,17 @@
 
 #define PIECE 256       /* numbers of a row handled at once */
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
+#define MANY                                                                                                           \
+    2048 /* rows from which on matrix instructions take TALL at once: a weight then comes to the core less often */
+#define TALL 160   /* a sixth of a group, so that few threads have the same to do */
+#define CHUNK 1536 /* inner numbers of each: more would leave a core's cache; fewer made it slower */
 #define PANELS (FT_BF16_GROUP / (FT_BF16_ROWS / 2)) /* of a group, at most */
 
 /* Sizes, maps, and where in the workspace things lie: first one slice for each thread, then what they share. */
 typedef struct job {
     const ft_op_call *c;
     int64_t R, H, F, O;
+    int64_t each, chunk; /* rows of a panel, inner numbers taken at once */
     ft_bf16_map up, down;
     const ft_bf16_plan *p_up, *p_down;
     size_t panel, inner, active, result, library, slice;          /* of a slice */
@@ -55,17 +60,20 @@ static job job_of(const ft_op_call *c, int backward)
               .H = c->in[0]->shape.dim[1],
               .F = c->in[1]->shape.dim[0],
               .O = c->in[3]->shape.dim[0] };
-    const int64_t wide = ft_bf16_even(ft_most(j.H, j.O)), rows = FT_BF16_ROWS,
-                  T = ft_least(ft_bf16_even(j.R), FT_BF16_GROUP);
+    const int tiles = ft_op_active()->tiles;
+    const int64_t wide = ft_bf16_even(ft_most(j.H, j.O)), T = ft_least(ft_bf16_even(j.R), FT_BF16_GROUP);
     size_t used = 0;
 
+    j.each = tiles && j.R >= MANY ? TALL : ft_bf16_each(j.R);
+    j.chunk = tiles ? ft_least(CHUNK, j.F) : j.F;
+    const int64_t rows = ft_most(j.each, FT_BF16_ROWS);
     j.up = (ft_bf16_map){ .R = j.R, .O = j.F, .I = j.H, .w = c->in[1]->data, .weight = c->in[1]->weight };
     j.down = (ft_bf16_map){ .R = j.R, .O = j.O, .I = j.F, .w = c->in[3]->data, .weight = c->in[3]->weight };
     j.p_up = ft_bf16_plan_of(&j.up);
     j.p_down = ft_bf16_plan_of(&j.down);
     j.panel = carve(&used, 2 * rows * wide);
-    j.inner = carve(&used, 4 * rows * j.F);
-    j.active = carve(&used, 2 * rows * ft_bf16_even(j.F) * (1 + backward));
+    j.inner = carve(&used, 4 * rows * j.chunk);
+    j.active = carve(&used, 2 * rows * ft_bf16_even(j.chunk) * (1 + backward));
     j.result = carve(&used, 4 * rows * ft_most(j.H, j.O));
     j.library = carve(&used, (int64_t)ft_most((int64_t)ft_bf16_scratch(j.p_up), (int64_t)ft_bf16_scratch(j.p_down)));
     j.slice = used;
@@ -203,6 +211,102 @@ static const struct {
     [FT_RELU] = { activate_relu, deactivate_relu },
 };
 
+/* ==== Products ==== */
+
+/* The four products of a panel of n rows, for inner numbers f to f + m: all of them, unless there are matrix instructions. */
+
+static int64_t of_chunk(const job *j, int64_t f) { return ft_least(j->chunk, j->F - f); }
+
+/* inner (n,m), chunk apart = a (n, even(H)) W1^T + b1 */
+static void multiply_up(const job *j, int64_t n, const uint16_t *a, const uint16_t *w, int64_t f, float *inner)
+{
+    const float *bias = j->c->in[2]->data;
+    const ft_panel p = { .M = ft_round_up(n, 16),
+                         .N = of_chunk(j, f),
+                         .K = ft_bf16_even(j->H),
+                         .lda = ft_bf16_even(j->H),
+                         .ldc = j->chunk,
+                         .bias = 1 };
+    const int seat = ft_worker();
+
+    if (ft_op_active()->tiles)
+        FT_KERNEL(ft_tile_panel)(&p, a, w + f * p.K, bias + f, inner);
+    else
+        ft_bf16_rows_forward(j->p_up, seat, ft_bf16_panel(n), a, w, bias, inner, own(j, seat, j->library));
+}
+
+/* y (n,O) [+]= g (n,m), even(chunk) apart, W2^T; added up over chunks. */
+static void multiply_down(const job *j, int64_t n, const uint16_t *g, const uint16_t *w, int64_t f, float *y)
+{
+    const ft_panel p = { .M = n,
+                         .N = j->O,
+                         .K = ft_bf16_even(of_chunk(j, f)),
+                         .lda = ft_bf16_even(j->chunk),
+                         .ldc = j->O,
+                         .add = f > 0,
+                         .deep = ft_bf16_even(j->F) };
+    const int seat = ft_worker();
+
+    if (ft_op_active()->tiles) {
+        FT_KERNEL(ft_tile_panel)(&p, g, w + f * 64, NULL, y);
+        return;
+    }
+    const int64_t rows = ft_bf16_panel(n);
+    float *room = own(j, seat, j->result);
+    ft_bf16_rows_forward(j->p_down, seat, rows, g, w, NULL, rows == n ? y : room, own(j, seat, j->library));
+    if (rows != n) memcpy(y, room, sizeof *y * (size_t)(n * j->O));
+}
+
+/* dg (n,m), chunk apart = dy (n, even(O)) W2 */
+static void multiply_dg(const job *j, int64_t n, const uint16_t *dy, const uint16_t *w, int64_t f, float *dg)
+{
+    const ft_panel p = { .M = ft_round_up(n, 16),
+                         .N = of_chunk(j, f),
+                         .K = ft_bf16_even(j->O),
+                         .lda = ft_bf16_even(j->O),
+                         .ldc = j->chunk };
+    const int seat = ft_worker();
+
+    if (ft_op_active()->tiles)
+        FT_KERNEL(ft_tile_panel)(&p, dy, w + f * p.K, NULL, dg);
+    else
+        ft_bf16_rows_grad_x(j->p_down, seat, ft_bf16_panel(n), dy, w, 0, dg, own(j, seat, j->library));
+}
+
+/* dx (n,H) [+]= du (n,m), even(chunk) apart, W1; added up over chunks. */
+static void multiply_dx(const job *j, int64_t n, const uint16_t *du, const uint16_t *w, int64_t f, float *dx)
+{
+    const int add = j->c->add[0], seat = ft_worker();
+    const ft_panel p = { .M = n,
+                         .N = j->H,
+                         .K = ft_bf16_even(of_chunk(j, f)),
+                         .lda = ft_bf16_even(j->chunk),
+                         .ldc = j->H,
+                         .add = add || f > 0,
+                         .deep = ft_bf16_even(j->F) };
+
+    if (ft_op_active()->tiles) {
+        FT_KERNEL(ft_tile_panel)(&p, du, w + f * 64, NULL, dx);
+        return;
+    }
+    const int64_t rows = ft_bf16_panel(n);
+    float *room = own(j, seat, j->result);
+    ft_bf16_rows_grad_x(j->p_up, seat, rows, du, w, rows == n && add, rows == n ? dx : room, own(j, seat, j->library));
+    for (int64_t i = 0; rows != n && i < n * j->H; i++) dx[i] = add ? dx[i] + room[i] : room[i];
+}
+
+/* Rows that operands of n rows have. */
+static int64_t rows_of(int64_t n) { return n > FT_BF16_ROWS ? ft_round_up(n, 16) : ft_bf16_panel(n); }
+
+/* Zeros behind the m numbers of each of n rows, and in rows up to a whole panel. */
+static void fill_up(const job *j, int64_t n, int64_t m, uint16_t *x)
+{
+    const int64_t wide = ft_bf16_even(j->chunk);
+
+    for (int64_t r = 0; r < n && wide > m; r++) memset(x + r * wide + m, 0, sizeof *x * (size_t)(wide - m));
+    memset(x + n * wide, 0, sizeof *x * (size_t)((rows_of(n) - n) * wide));
+}
+
 /* ==== Forward ==== */
 
 /* Rows [at, at + n). */
@@ -210,27 +314,27 @@ static void forward_panel(const job *j, int64_t at, int64_t n, const uint16_t *w
 {
     const ft_op_call *c = j->c;
     const int seat = ft_worker();
-    const int64_t rows = ft_bf16_panel(n), wide = ft_bf16_even(j->F);
+    const int64_t wide = ft_bf16_even(j->chunk);
     uint16_t *a = own(j, seat, j->panel), *g = own(j, seat, j->active);
     uint16_t *u = c->saved[0] ? (uint16_t *)c->saved[0]->data + at * j->F : NULL;
-    float *inner = own(j, seat, j->inner), *y = (float *)c->out->data + at * j->O, *room = own(j, seat, j->result);
+    float *inner = own(j, seat, j->inner);
 
     FT_KERNEL(ft_bf16_layouts)
-        .rows((const float *)c->in[0]->data + at * j->H, j->H, n, j->H, rows, ft_bf16_even(j->H), a);
-    ft_bf16_rows_forward(j->p_up, seat, rows, a, w_up, c->in[2]->data, inner, own(j, seat, j->library));
-    for (int64_t r = 0; r < n; r++) {
-        of_kind[c->attr.i[0]].forward(j->F, inner + r * j->F, u ? u + r * j->F : NULL, g + r * wide);
-        memset(g + r * wide + j->F, 0, sizeof *g * (size_t)(wide - j->F));
+        .rows((const float *)c->in[0]->data + at * j->H, j->H, n, j->H, rows_of(n), ft_bf16_even(j->H), a);
+    for (int64_t f = 0; f < j->F; f += j->chunk) {
+        const int64_t m = of_chunk(j, f);
+        multiply_up(j, n, a, w_up, f, inner);
+        for (int64_t r = 0; r < n; r++)
+            of_kind[c->attr.i[0]].forward(m, inner + r * j->chunk, u ? u + r * j->F + f : NULL, g + r * wide);
+        fill_up(j, n, m, g);
+        multiply_down(j, n, g, w_down, f, (float *)c->out->data + at * j->O);
     }
-    memset(g + n * wide, 0, sizeof *g * (size_t)((rows - n) * wide));
-    ft_bf16_rows_forward(j->p_down, seat, rows, g, w_down, NULL, rows == n ? y : room, own(j, seat, j->library));
-    if (rows != n) memcpy(y, room, sizeof *y * (size_t)(n * j->O));
 }
 
 static void forward(const ft_op_call *c)
 {
     const job j = job_of(c, 0);
-    const int64_t each = ft_bf16_each(j.R);
+    const int64_t each = j.each;
     const uint16_t *w_up = ft_bf16_weight(&j.up, 0, shared(&j, j.w_up));
     const uint16_t *w_down = ft_bf16_weight(&j.down, 0, shared(&j, j.w_down));
 
@@ -245,38 +349,54 @@ typedef struct wanted {
     const uint16_t *w_up, *w_down;
 } wanted;
 
-/* n <= 32 rows from `row` of a panel: the factors of both weight gradients, in a group that begins at row `from`. */
-static void lay_out(const job *j, const wanted *w, int64_t from, int64_t row, int64_t n, const uint16_t *dy,
-                    const uint16_t *du, const uint16_t *g)
-{
-    const int64_t wide = ft_bf16_even(j->F);
-    int64_t size;
-    const int64_t at = ft_bf16_part(ft_bf16_even(j->R), row, &size), in_part = row - at;
-    uint16_t *const to[] = { shared(j, j->up_dy), shared(j, j->up_x), shared(j, j->down_dy), shared(j, j->down_x) };
+/* Up to 32 rows of a panel, `row` the first in the batch: where they lie in a group that begins at row `from`. */
+typedef struct spot {
+    int64_t n, part, size, in_part; /* rows; first row and size of their part of the sum; their place there */
+} spot;
 
-    if (w->up) {
-        const float *x = (const float *)j->c->in[0]->data + row * j->H;
-        ft_turned_operand(du, wide, n, j->F, size, to[0] + (at - from) * j->F + in_part);
-        for (int64_t c = 0; c < j->H; c += 64)
-            FT_KERNEL(ft_bf16_layouts)
-                .pairs(x + c, j->H, n, ft_least(64, j->H - c), 32,
-                       to[1] + (at - from) * blocks_of_64(j->H) + c * size + in_part * 64);
-    }
-    if (!w->down) return;
-    ft_turned_operand(dy, ft_bf16_even(j->O), n, j->O, size, to[2] + (at - from) * j->O + in_part);
-    for (int64_t c = 0; c < j->F; c += 64)
-        ft_paired_operand(g + c, wide, n, ft_least(64, j->F - c), 32,
-                          to[3] + (at - from) * blocks_of_64(j->F) + c * size + in_part * 64);
+static spot spot_of(const job *j, int64_t from, int64_t row, int64_t n)
+{
+    spot s = { .n = ft_least(32, n) };
+    const int64_t at = ft_bf16_part(ft_bf16_even(j->R), row, &s.size);
+
+    s.part = at - from;
+    s.in_part = row - at;
+    return s;
 }
 
-static void give_x(const job *j, const wanted *w, int64_t at, int64_t n, int64_t rows, const uint16_t *du)
+/* Of a panel's rows [at, at + n): dy and x as factors of the weight gradients. */
+static void lay_out_ends(const job *j, const wanted *w, int64_t from, int64_t at, int64_t n, const uint16_t *dy)
 {
-    const int seat = ft_worker(), add = j->c->add[0];
-    float *dx = (float *)j->c->d_in[0]->data + at * j->H, *room = own(j, seat, j->result);
+    uint16_t *down_dy = shared(j, j->down_dy), *up_x = shared(j, j->up_x);
 
-    ft_bf16_rows_grad_x(j->p_up, seat, rows, du, w->w_up, rows == n && add, rows == n ? dx : room,
-                        own(j, seat, j->library));
-    for (int64_t i = 0; rows != n && i < n * j->H; i++) dx[i] = add ? dx[i] + room[i] : room[i];
+    for (int64_t r = 0; r < n; r += 32) {
+        const spot s = spot_of(j, from, at + r, n - r);
+        const float *x = (const float *)j->c->in[0]->data + (at + r) * j->H;
+        if (w->down)
+            ft_turned_operand(dy + r * ft_bf16_even(j->O), ft_bf16_even(j->O), s.n, j->O, s.size,
+                              down_dy + s.part * j->O + s.in_part);
+        for (int64_t c = 0; w->up && c < j->H; c += 64)
+            FT_KERNEL(ft_bf16_layouts)
+                .pairs(x + c, j->H, s.n, ft_least(64, j->H - c), 32,
+                       up_x + s.part * blocks_of_64(j->H) + c * s.size + s.in_part * 64);
+    }
+}
+
+/* The same of du and g, for inner numbers f to f + m. */
+static void lay_out_inner(const job *j, const wanted *w, int64_t from, int64_t at, int64_t n, int64_t f,
+                          const uint16_t *du, const uint16_t *g)
+{
+    const int64_t wide = ft_bf16_even(j->chunk), m = of_chunk(j, f);
+    uint16_t *up_dy = shared(j, j->up_dy), *down_x = shared(j, j->down_x);
+
+    for (int64_t r = 0; r < n; r += 32) {
+        const spot s = spot_of(j, from, at + r, n - r);
+        if (w->up)
+            ft_turned_operand(du + r * wide, wide, s.n, m, s.size, up_dy + s.part * j->F + f * s.size + s.in_part);
+        for (int64_t c = 0; w->down && c < m; c += 64)
+            ft_paired_operand(g + r * wide + c, wide, s.n, ft_least(64, m - c), 32,
+                              down_x + s.part * blocks_of_64(j->F) + (f + c) * s.size + s.in_part * 64);
+    }
 }
 
 /* Rows [at, at + n) of the group that begins at row `from`; sums (F) is the panel's own. */
@@ -284,23 +404,26 @@ static void backward_panel(const job *j, const wanted *w, int64_t from, int64_t 
 {
     const ft_op_call *c = j->c;
     const int seat = ft_worker();
-    const int64_t rows = ft_bf16_panel(n), wide = ft_bf16_even(j->F);
-    uint16_t *dy = own(j, seat, j->panel), *g = own(j, seat, j->active), *du = g + FT_BF16_ROWS * wide;
+    const int64_t wide = ft_bf16_even(j->chunk);
+    uint16_t *dy = own(j, seat, j->panel), *g = own(j, seat, j->active),
+             *du = g + ft_most(j->each, FT_BF16_ROWS) * wide;
     const uint16_t *u = (const uint16_t *)c->saved[0]->data + at * j->F;
     float *dg = own(j, seat, j->inner);
 
     FT_KERNEL(ft_bf16_layouts)
-        .rows((const float *)c->d_out->data + at * j->O, j->O, n, j->O, rows, ft_bf16_even(j->O), dy);
-    ft_bf16_rows_grad_x(j->p_down, seat, rows, dy, w->w_down, 0, dg, own(j, seat, j->library));
+        .rows((const float *)c->d_out->data + at * j->O, j->O, n, j->O, rows_of(n), ft_bf16_even(j->O), dy);
+    lay_out_ends(j, w, from, at, n, dy);
     memset(sums, 0, sizeof *sums * (size_t)j->F);
-    for (int64_t r = 0; r < n; r++) {
-        of_kind[c->attr.i[0]].backward(j->F, u + r * j->F, dg + r * j->F, g + r * wide, du + r * wide, sums);
-        memset(du + r * wide + j->F, 0, sizeof *du * (size_t)(wide - j->F));
+    for (int64_t f = 0; f < j->F; f += j->chunk) {
+        const int64_t m = of_chunk(j, f);
+        multiply_dg(j, n, dy, w->w_down, f, dg);
+        for (int64_t r = 0; r < n; r++)
+            of_kind[c->attr.i[0]].backward(m, u + r * j->F + f, dg + r * j->chunk, g + r * wide, du + r * wide,
+                                           sums + f);
+        fill_up(j, n, m, du);
+        lay_out_inner(j, w, from, at, n, f, du, g);
+        if (c->d_in[0]) multiply_dx(j, n, du, w->w_up, f, (float *)c->d_in[0]->data + at * j->H);
     }
-    memset(du + n * wide, 0, sizeof *du * (size_t)((rows - n) * wide));
-    for (int64_t r = 0; r < n && (w->up || w->down); r += 32)
-        lay_out(j, w, from, at + r, ft_least(32, n - r), dy + r * ft_bf16_even(j->O), du + r * wide, g + r * wide);
-    if (c->d_in[0]) give_x(j, w, at, n, rows, du);
 }
 
 /* Task k of a group's weight gradients: the blocks of W2's, which are the longer ones, then those of W1's. */
@@ -319,7 +442,7 @@ static int64_t blocks(int64_t outs) { return (outs + FT_BF16_OUTS - 1) / FT_BF16
 /* A group's rows, then the weight gradients of what they left in cache. */
 static void all_groups(const job *j, const wanted *w)
 {
-    const int64_t T = ft_bf16_even(j->R), each = ft_bf16_each(j->R);
+    const int64_t T = ft_bf16_even(j->R), each = j->each;
     const int64_t tasks = (w->down ? blocks(j->O) : 0) + (w->up ? blocks(j->F) : 0);
     float *sums = shared(j, j->sums);
 

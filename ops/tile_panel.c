@@ -31,12 +31,14 @@ static void edge(const ft_panel *p, int64_t rows, int64_t columns, const uint16_
 
 void FT_KERNEL(ft_tile_panel)(const ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C)
 {
+    const int64_t block = 64 * (p->deep ? p->deep : p->K);
+
     if (!p->bias) bias = NULL;
     ft_tile16_begin();
     for (int64_t n = 0; n < p->N; n += SIDE)
         for (int64_t m = 0; m < p->M; m += SIDE) {
             const int64_t rows = ft_least(SIDE, p->M - m), columns = ft_least(SIDE, p->N - n);
-            const uint16_t *a = A + m * p->lda, *b = B + n / 64 * 64 * p->K + 2 * (n % 64);
+            const uint16_t *a = A + m * p->lda, *b = B + n / 64 * block + 2 * (n % 64);
             float *c = C + m * p->ldc + n;
             if (rows % 16 || columns % 16)
                 edge(p, rows, columns, a, b, bias ? bias + n : NULL, c);

@@ -79,15 +79,15 @@ static ft_status fill(plan *p, ft_err *e)
 
     for (int k = 0; k < N_ROWS && !s; k++)
         for (int flag = 0; flag < 2 && !s; flag++) {
-            const ft_panel f = { row_sizes[k], O, ft_bf16_even(I), ft_bf16_even(I), O, flag, 0 };
-            const ft_panel b = { row_sizes[k], I, ft_bf16_even(O), ft_bf16_even(O), I, 0, flag };
+            const ft_panel f = { row_sizes[k], O, ft_bf16_even(I), ft_bf16_even(I), O, flag, 0, 0 };
+            const ft_panel b = { row_sizes[k], I, ft_bf16_even(O), ft_bf16_even(O), I, 0, flag, 0 };
             s = prepare(p, &f, &p->forward[k][flag], e);
             if (!s) s = prepare(p, &b, &p->grad_x[k][flag], e);
         }
     for (int last = 0; last < 2; last++)
         for (int k = 0; k < N_SUMS && !s && part[last]; k++)
             for (int add = 0; add < 2 && !s; add++) {
-                const ft_panel w = { part[last], I, sum_sizes[k], sum_sizes[k], I, 0, add };
+                const ft_panel w = { part[last], I, sum_sizes[k], sum_sizes[k], I, 0, add, 0 };
                 s = prepare(p, &w, &p->grad_w[last][k][add], e);
             }
     return s;

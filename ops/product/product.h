@@ -23,6 +23,7 @@ typedef void ft_sgemm_fn(int ta, int tb, int64_t M, int64_t N, int64_t K, const 
 typedef struct ft_panel {
     int64_t M, N, K, lda, ldc;
     int bias, add;
+    int64_t deep; /* K of a larger B, of whose rows these are a part; 0: this K. For matrix instructions alone */
 } ft_panel;
 
 typedef struct ft_product {

@@ -166,6 +166,24 @@ static void sizes_around_the_cuts(void **state)
     }
 }
 
+/* With matrix instructions: 160 rows and 1,536 inner numbers at a time. */
+static void many_rows_and_inner_numbers(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][4] = {
+        { 2047, 64, 128, 64 }, { 2111, 70, 401, 65 }, { 200, 64, 1537, 64 }, { 40, 64, 3201, 66 }
+    };
+
+    if (!available()) skip();
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const oc_case k = of((int64_t)i % 4, sizes[i][0], sizes[i][1], sizes[i][2], sizes[i][3]);
+        compare(&k);
+        oc_release(NULL);
+    }
+    const oc_case k = of(FT_GELU, 2111, 64, 401, 64);
+    oc_check(&k);
+}
+
 static void promises_to_the_tape_hold(void **state)
 {
     (void)state;
@@ -203,6 +221,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         oc_test(it_is_two_maps_of_rounded_operands_and_an_activation),
         oc_test(sizes_around_the_cuts),
+        oc_test(many_rows_and_inner_numbers),
         oc_test(promises_to_the_tape_hold),
         oc_test(wrong_shapes_and_precisions_are_refused),
     };
