@@ -103,16 +103,32 @@ local function facts_of(run, step, value)
       extent = step.unit.extent and step.unit.extent(value) or nil }
 end
 
+-- A message handler: an error tells where the pipeline made the step.
+local function placed(step)
+   return function(e)
+      if failure.is(e) then return failure.wrap(e, step.where) end
+      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e), where = step.where,
+         traceback = host.traceback(tostring(e), 2) },
+         { __tostring = function(x) return x.message end })
+   end
+end
+
 local function run_step(run, step, inputs)
    local log <close> = trains(step) and open_log(run, step) or nil
    local ctx = step_context(run, step, log)
-   run.contexts[step.id] = ctx
    if step.kind == "lua" then
       for key, v in pairs(inputs) do
          if artifact.is_model(v) then inputs[key] = ctx:own(v) end
       end
    end
-   local value = step.unit.run(ctx, inputs, step.params)
+   local ok, value = xpcall(step.unit.run, placed(step), ctx, inputs, step.params)
+   if not ok then
+      if value.ftpipe == "interrupted" then
+         ctx:save_pending()
+         value.message = value.message:gsub("interrupted$", "stopped while scoring in step " .. step.id)
+      end
+      error(value, 0)
+   end
    run.share[step.id] = ctx.total and ctx.cursor / ctx.total or 1
    if artifact.is_model(value) and trains(step) then
       value.history, value.kept_epoch = ctx.history, ctx.best_so_far and ctx.best_so_far.epoch or nil
@@ -129,22 +145,11 @@ local function note_place(run, step)
    failure.try("system", fs.write(path, json.encode { step = step.id, where = step.where }))
 end
 
--- A step's error tells where the pipeline made the step.
 local function guarded(run, step, inputs)
    note_place(run, step)
-   local ok, value, facts = xpcall(run_step, function(e)
-      if failure.is(e) then return failure.wrap(e, step.where) end
-      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e), where = step.where,
-         traceback = host.traceback(tostring(e), 2) },
-         { __tostring = function(x) return x.message end })
-   end, run, step, inputs)
-   if ok then return value, facts end
-   if value.ftpipe == "interrupted" then
-      local ctx = run.contexts[step.id]
-      if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
-      value.message = value.message:gsub("interrupted$", "stopped while scoring in step " .. step.id)
-   end
-   error(value, 0)
+   local ok, value, facts = xpcall(run_step, placed(step), run, step, inputs)
+   if not ok then error(value, 0) end
+   return value, facts
 end
 
 -- How long a step took for what it had to do, for forecasts to come. What went on from a checkpoint tells nothing.
@@ -224,7 +229,7 @@ function worker.work(plan, options)
    local identities = schedule.identities(plan, kept)
    kept:begin()
    local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {}, resumed = {},
-      share = {}, contexts = {}, progress = options.progress, fingerprint = computes(step, kept) }, run_meta)
+      share = {}, progress = options.progress, fingerprint = computes(step, kept) }, run_meta)
    run.schedule = schedule.new(plan, kept, { engine = run.fingerprint, identities = identities, reader = step,
       force = phase and options.force or nil, run = function(s, inputs) return guarded(run, s, inputs) end })
    run.artifacts = setmetatable({}, { __index = function(_, id) return run.schedule:need(id) end })

@@ -146,7 +146,7 @@ local function stop_all(running, how)
    for pid in pairs(running) do process.stop(pid, how) end
 end
 
--- Wait for all that are left; nobody is left behind. Gives the error of one that was interrupted.
+-- Wait for all that are left; nobody is left behind. Gives what one of them said: what went wrong, else where it stopped.
 local function wait_all(run, running)
    local told
    while next(running) do
@@ -155,7 +155,7 @@ local function wait_all(run, running)
       if job then
          running[pid] = nil
          local e = error_of(job)
-         if e and e.ftpipe == "interrupted" then told = told or e end
+         if e and (not told or told.ftpipe == "interrupted") then told = e end
          fs.remove(path_of(run, job.name, "at"))
       end
    end
@@ -165,7 +165,7 @@ end
 local function interrupted(run, running)
    stop_all(running, "interrupt")
    local e = wait_all(run, running) or failure.new("interrupted", "interrupted")
-   e.hint = to_go_on(run)
+   e.hint = e.ftpipe == "interrupted" and to_go_on(run) or e.hint
    error(e, 0)
 end
 
