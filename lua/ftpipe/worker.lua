@@ -204,7 +204,10 @@ function worker.is_phase(name) return phases[name] ~= nil end
 local function one_step(run, step)
    for _, s in ipairs(run.plan.steps) do
       local state = run.schedule:state(s)
-      if s == step and not state.key then failure.raise("system", ("the inputs of step '%s' are not there"):format(step.id)) end
+      if s == step and not state.key then
+         failure.raise("system", ("the inputs of step '%s' were removed from the store by another process"):format(step.id),
+            "type the same command again: they are made anew")
+      end
    end
    local force = run.options.force      -- else an entry that somebody else put there meanwhile stays
    run.schedule.states[step.id].forced = force == true or force and force[step.id] or nil
