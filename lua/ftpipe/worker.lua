@@ -59,6 +59,9 @@ local function step_context(run, step, log)
    -- decides about its values.
    function ctx:kept(kind, about, make) return run.schedule:tensor(kind, about, self.fingerprint, make) end
 
+   --- A folder for files that become what the step leaves (unit.save, unit.load).
+   function ctx:place() return run.schedule:place(step) end
+
    --- The values that `auto` became, kept for the report.
    function ctx:settled(params) run.settled[step.id] = params end
 

@@ -104,6 +104,7 @@ local function context(dir, kind)
    local ctx = training.context { seed = SEED, step = kind, dir = nil, interval = math.huge }
    ctx.dir = dir .. "/" .. kind
    assert(fs.mkdirs(ctx.dir))
+   function ctx.place() return ctx.dir end
    function ctx.say() end
    function ctx.settled() end
    function ctx.card() end
