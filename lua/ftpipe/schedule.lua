@@ -178,7 +178,7 @@ function schedule:perform(step)
       failure.raise("system", ("what step '%s' left was removed from the store by another process"):format(step.id))
    end
    state.digest, state.ran = state.record.digest, true
-   if state.record.type == "value" or step.unit.load then      -- what follows sees the same as if it had been a hit, to the last table
+   if state.record.type == "value" or step.unit.load then      -- what follows sees it as if it had been a hit, to the last table
       value = artifact.load(state.dir, state.record, step.unit, function(path) return follow(self, step, path) end)
    end
    self.memo[step.id] = value

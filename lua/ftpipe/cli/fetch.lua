@@ -55,7 +55,7 @@ end
 function fetch.run(opts, positional)
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    opts.fetch = { offline = opts.offline, update = opts.update, rate = opts.rate, progress = progress }
-   local told <close> = opts.json and setmetatable({}, { __close = function() tell_as_json(opts.fetch.wanted) end }) or nil
+   local _ <close> = opts.json and setmetatable({}, { __close = function() tell_as_json(opts.fetch.wanted) end }) or nil
    plan.evaluate("fetch", opts, positional)
    progress:finish()
    if opts.json or opts.quiet then return end

@@ -1,7 +1,7 @@
 --- ft.corpus: unlabelled text as full windows of tokens in a file, a share of the documents held out.
 --
--- Gives { train, valid, tokenizer, length, apart, facts }; a split is { name, n, tokens }, its tokens mapped from the file. The files
--- are written straight into the store, so that a text is packed once for all steps and runs that read it.
+-- Gives { train, valid, tokenizer, length, apart, facts }; a split is { name, n, tokens }, its tokens mapped from the file. The
+-- files are written straight into the store, so that a text is packed once for all steps and runs that read it.
 
 local core = require "ftpipe.core.corpus"
 local fs = require "ftpipe.core.fs"
