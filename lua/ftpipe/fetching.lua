@@ -202,7 +202,7 @@ local function fetch_repository(spec, opts)
    failure.try("system", fs.mkdirs(repository .. "/blobs"))
    local set <close> = new_set(opts)
    for _, file in ipairs(missing) do
-      add(set, file, asked({ path = file.blob, partial = repository .. "/.partial",
+      add(set, file, asked({ path = file.blob, partial = hub.partial(repository),
          sha256 = #file.etag == 64 and file.etag or nil, git_blob = #file.etag == 40 and file.etag or nil },
          hub.file_url(spec.hub, listing.commit, file.name)))
    end

@@ -145,5 +145,29 @@ ends "is used in place" 0 "bytes, commit 0123456789ab" env HF_HOME="$work/theirs
 check "by a run" env HF_HOME="$work/theirs" "$FTPIPE" run pipelines/sentiment.lua --offline --quiet --set head_epochs=1 --set epochs=1 --set lr=1e-3 \
     --set model=hf:team/recorded --set data="$SITE/reviews.csv" --allow "$SITE" --out "$work/a"
 check "and is left as it was" sh -c "[ -z \"\$(find '$theirs' -newer tests/fixtures/hub_layout.txt -name '*.part*')\" ] && [ ! -e '$theirs/.partial' ]"
+
+# ---- a cache whose blobs lie on another disk ----
+
+disk=$(mktemp -d -p /dev/shm 2> /dev/null) || disk=$(mktemp -d)
+trap 'rm -rf "$work" "$disk"' EXIT
+mkdir -p "$work/moved/hub/models--team--small" "$disk/blobs"
+ln -s "$disk/blobs" "$work/moved/hub/models--team--small/blobs"
+moved() { env HF_HOME="$work/moved" "$FTPIPE" "$@" --set head_epochs=1 --set epochs=1 --set lr=1e-3 --set data="$SITE/reviews.csv"; }
+check "is filled there" moved fetch pipelines/sentiment.lua --set model=hf:team/small
+check "with all files" test "$(find "$disk/blobs" -type f | wc -l)" -eq "$(find "$work/moved/hub" -type l -path '*/snapshots/*' | wc -l)" -a \
+    "$(find "$disk/blobs" -type f | wc -l)" -ge 3
+check "and nothing left over" test -z "$(find "$disk" "$work/moved" -name '*.part*' -type f)"
+check "is read by a run" moved run pipelines/sentiment.lua --offline --quiet --set model=hf:team/small --seed 11 --out "$work/m"
+snapshots=$work/moved/hub/models--team--small/snapshots
+check "also where its folder is named" moved run pipelines/sentiment.lua --offline --quiet --set model="$(echo "$snapshots"/*)" --seed 11 --out "$work/m2"
+check "it is the same encoder" cmp "$work/m/model/model.safetensors" "$work/m2/model/model.safetensors"
+check "and by a step with functions of a file" moved run pipelines/attention.lua --offline --quiet --set model=hf:team/small --out "$work/m3"
+echo secret > "$disk/secret" && ln -sf "$disk/secret" "$(find "$snapshots" -name vocab.txt)"
+ends "a link to anywhere else is none of the cache" 3 "may not read vocab.txt of hf:team/small: in the hub's cache it is a link to $disk/secret" \
+    moved run pipelines/sentiment.lua --offline --set model=hf:team/small --seed 12 --out "$work/none"
+cp "$disk"/blobs/* "$work"
+rm "$work/moved/hub/models--team--small/blobs" && ln -s "$work" "$work/moved/hub/models--team--small/blobs"
+ends "nor is one to a folder above the cache" 3 "in the hub's cache it is a link to $work/" \
+    moved run pipelines/sentiment.lua --offline --set model=hf:team/small --seed 12 --out "$work/none"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]
