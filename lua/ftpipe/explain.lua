@@ -97,11 +97,14 @@ local function steps_by_id(run)
    return out
 end
 
--- Why a step that is no hit runs.
-local function reason(plan, step, state, before)
+-- Why a step that is no hit runs. One that follows others waits for those of its inputs whose content is not known yet.
+local function reason(plan, step, states, before)
+   local state = states[step.id]
    if not state.key then
       local first = {}
-      for _, id in ipairs(plan.inputs_of(step)) do first[#first + 1] = id end
+      for _, id in ipairs(plan.inputs_of(step)) do
+         if not states[id].digest then first[#first + 1] = id end
+      end
       return "after " .. table.concat(first, ", ")
    end
    if not before or not before.step then return "new" end
@@ -127,7 +130,7 @@ function explain.status(plan, options)
          row.state = "hit"
       else
          row.state = state.key and "run" or "follows"
-         row.why, row.changes = reason(plan, step, state, before[step.id])
+         row.why, row.changes = reason(plan, step, schedule_of.states, before[step.id])
          if state.forced then row.why = "forced" end
          if row.changes then
             local parts = {}
