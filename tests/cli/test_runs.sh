@@ -28,6 +28,13 @@ check "and what ran" sh -c "grep '^runs/sentiment/2 ' out | grep -q '2 of 8'"
 does runs --json
 check "as JSON, one on each line" test "$(grep -c '"done":true.*"metric":"accuracy"' out)" = 3
 
+for dir in runs/ runs/sentiment .; do
+    does runs $dir
+    check "those in and below $dir" test "$(grep -c '^runs/sentiment/[123] .* done' out) $(wc -l < out)" = "3 4"
+done
+does runs runs/sentiment/2
+check "one by its folder" test "$(sed 1d out | cut -d ' ' -f 1)" = runs/sentiment/2
+
 does show 2
 check "show: the command to repeat it" says "command: ftpipe run sentiment.lua --quiet --set model=encoder"
 check "show: parameters" says "^lr  *0.001$"
