@@ -110,7 +110,9 @@ end
 local function placed(step)
    return function(e)
       if failure.is(e) then return failure.wrap(e, step.where) end
-      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e), where = step.where,
+      local text = tostring(e)
+      local told = text:sub(1, #step.where + 1) == step.where .. ":"      -- an error of the very line that made the step
+      return setmetatable({ ftpipe = "data", message = told and text or step.where .. ": " .. text, where = step.where,
          traceback = host.traceback(tostring(e), 2) },
          { __tostring = function(x) return x.message end })
    end
@@ -168,6 +170,7 @@ end
 
 local function perform(run, step)
    run.schedule:perform(step)
+   run.performed[#run.performed + 1] = step.id
    note_speed(run, step)
 end
 
@@ -196,6 +199,12 @@ end
 phases[".results"] = function(run)
    for _, step in ipairs(run.plan.steps) do take_over(run, step) end
    exports.write(run)
+end
+
+-- A phase, and which steps it computed.
+local function one_phase(run, phase)
+   phase(run)
+   failure.try("system", fs.write(("%s/.run/%s.ran"):format(run.out, run.options.step), json.encode(run.performed)))
 end
 
 --- Whether a name is a phase's.
@@ -235,12 +244,12 @@ function worker.work(plan, options)
    local identities = schedule.identities(plan, kept)
    kept:begin()
    local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {}, resumed = {},
-      share = {}, progress = options.progress, fingerprint = computes(step, kept) }, run_meta)
+      share = {}, performed = json.array {}, progress = options.progress, fingerprint = computes(step, kept) }, run_meta)
    run.schedule = schedule.new(plan, kept, { engine = run.fingerprint, identities = identities, reader = step,
       force = phase and options.force or nil, run = function(s, inputs) return guarded(run, s, inputs) end })
    run.artifacts = setmetatable({}, { __index = function(_, id) return run.schedule:need(id) end })
    if options.enter and options.step ~= ".fetch" then options.enter(plan, run.out, kept.dir) end
-   if phase then phase(run) else one_step(run, step) end
+   if phase then one_phase(run, phase) else one_step(run, step) end
 end
 
 return worker

@@ -221,23 +221,27 @@ local function take_in(run, job)
    run:note()
 end
 
+-- The steps that a phase computed, as it told.
+local function performed(run, name)
+   local path, out = path_of(run, name, "ran"), {}
+   for _, id in ipairs(json.decode(fs.read(path) or "[]") or {}) do out[id] = true end
+   fs.remove(path)
+   return out
+end
+
 --- One phase of a run in a process of its own; then all states are looked up anew.
 ---@param run table of ftpipe.runner
 ---@param name string
 function workers.phase(run, name)
-   local before = {}
-   for _, step in ipairs(run.plan.steps) do
-      local state = run.schedule:state(step)
-      before[step.id] = state.hit and not state.forced
-      if state.ran then before[step.id] = "ran" end
-   end
+   local ran = {}
+   for _, step in ipairs(run.plan.steps) do ran[step.id] = run.schedule:state(step).ran end
    local job = start(run, name, sys.threads(), true)
    await(run, { [job.pid] = job })
+   for id in pairs(performed(run, name)) do ran[id] = true end
    run.schedule.states = {}
    for _, step in ipairs(run.plan.steps) do
       if step.unit.early and name == ".preflight" then no_longer_forced(run, step) end
-      local state, was = run.schedule:state(step), before[step.id]
-      state.ran = was == "ran" or not was and state.hit and step.unit.stored ~= false or nil
+      run.schedule:state(step).ran = ran[step.id]
    end
    run:note()
 end

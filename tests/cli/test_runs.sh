@@ -101,5 +101,20 @@ check "what an unfinished run needs stays" test "$(kept)" = "$entries"
 check "and it goes on" grep -q "tuned: goes on after update" message
 check "to its end" test -s stopped/metrics.json
 
+cat > rows.lua << 'END'
+local ft = require "ftpipe"
+local rows = ft.map { rows = ft.read { from = "reviews.csv" }, with = function(row) return row end }
+return ft.pipeline { name = "rows", outputs = { rows = ft.split { rows = rows } } }
+END
+does run rows.lua --quiet
+does run rows.lua --quiet --force=map
+does show rows/2
+check "what was forced ran" says "^map  *map  *ran"
+check "what follows did not, for it was given the same" says "^split  *split  *taken over"
+printf 'local ft = require "ftpipe"\nlocal rows = ft.map { rows = ft.read { from = "reviews.csv" }, with = function(row) return #row.none end }\n%s\n' \
+    'return ft.pipeline { name = "bad", outputs = { rows = rows } }' > bad.lua
+does run bad.lua
+check "the line of an error is told once" grep -qx "ftpipe: bad.lua:2: attempt to get length of a nil value (field 'none')" message
+
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
