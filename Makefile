@@ -4,7 +4,7 @@
 #   make lib                 only the archive that the program and the tests link
 #   make demo                the main job, on the built-in encoder and reviews
 #   make test [ONLY=text]    unit tests, Lua tests and tests of the command line; or those with that in their path
-#   make test-slow           tests that take minutes: kills at random instants
+#   make test-slow [ONLY=text]      tests that take minutes: kills at random instants, every write failing
 #   make test-real MODEL=DIR DATA=DIR      tests on a published model and a public data set
 #   make fuzz [FUZZ_SECONDS=60] [FUZZ=name]      every fuzz target, or one, for that long
 #   make bench               speed of training and evaluation, as a table; with TOKENIZERS=folder of tokenizers and TEXT=file
@@ -211,7 +211,7 @@ test: $(call only,$(test_programs)) $(if $(call only,$(test_scripts) $(wildcard 
 	@FTPIPE=$(BIN) sh tests/run.sh $(call only,$(test_programs) $(test_scripts))
 
 test-slow: $(slow_programs) $(test_programs) $(BIN)
-	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests TEST_TIMEOUT=3600 sh tests/run.sh $(slow_programs) $(wildcard tests/slow/test_*.lua tests/slow/test_*.sh)
+	@FTPIPE=$(BIN) PROGRAMS=$(B)/tests TEST_TIMEOUT=3600 sh tests/run.sh $(call only,$(slow_programs) $(wildcard tests/slow/test_*.lua tests/slow/test_*.sh))
 
 ifneq ($(filter test-real,$(goals)),)
 ifeq ($(and $(MODEL),$(DATA)),)

@@ -2,8 +2,9 @@
 --
 -- Anything made of plain data, tensors and token data sets is one packed value; a model is its configuration and those of its
 -- weights that differ from an input's. What an input holds already (a tokeniser, rows, the frozen part of a model) is
--- referred to, not written again. A step kind may do it its own way: unit.save(dir, artifact) and unit.load(dir); one with
--- `stored = false`, and what has no such form, is computed again whenever it is needed.
+-- referred to, not written again. A step kind may do it its own way, as files that it wrote where ctx:place() said:
+-- unit.save(dir, artifact) and unit.load(dir, need). One with `stored = false`, and what has no such form, is computed again
+-- whenever it is needed.
 
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
@@ -127,8 +128,8 @@ end
 
 local function way(path) return table.concat(path, "/") end
 
---- Write an artifact into an empty directory. Gives what its record must hold ({ digest, type, shared }), or nil and the
--- reason why it cannot be stored.
+--- Write an artifact into a directory that is empty or what ctx:place() gave. Gives what its record must hold ({ digest, type,
+-- shared }; without digest its key stands for it), or nil and the reason why it cannot be stored.
 ---@param dir string
 ---@param value any what the step's run gave
 ---@param unit table its kind
@@ -136,7 +137,7 @@ local function way(path) return table.concat(path, "/") end
 ---@param before table from artifact.before
 ---@param digest_of fun(input: string): string digest of an input's content
 function artifact.save(dir, value, unit, inputs, before, digest_of)
-   if unit.save then return unit.save(dir, value, inputs) end
+   if unit.save then return unit.save(dir, value) end
    local plain, weights = value, nil
    local objects, paths, shared, sources = {}, {}, {}, {}
    if artifact.is_model(value) then plain, weights = split_model(dir, value, before) end

@@ -6,7 +6,9 @@ local sys = require "ftpipe.core.sys"
 local cache = require "ftpipe.cache"
 local engine = require "ftpipe.cache.engine"
 local failure = require "ftpipe.failure"
+local files = require "ftpipe.reading.files"
 local schedule = require "ftpipe.schedule"
+local source = require "ftpipe.source"
 
 local explain = {}
 
@@ -97,11 +99,25 @@ local function steps_by_id(run)
    return out
 end
 
--- Why a step that is no hit runs.
-local function reason(plan, step, state, before)
+-- A file that a step would read and that is not there, as text; what is still to be fetched is passed over.
+local function missing(step)
+   local ok, paths = pcall(step.unit.files or function() return {} end, step.params)
+   for _, path in ipairs(ok and paths or {}) do
+      if not fs.stat(path) and not source.is_awaited(path) then
+         return ("there is no file %s%s"):format(path, files.did_you_mean(path))
+      end
+   end
+end
+
+-- Why a step that is no hit runs. One that follows others waits for those of its inputs whose content is not known yet.
+local function reason(plan, step, states, before)
+   local state, lacks = states[step.id], missing(step)
+   if lacks then return lacks end
    if not state.key then
       local first = {}
-      for _, id in ipairs(plan.inputs_of(step)) do first[#first + 1] = id end
+      for _, id in ipairs(plan.inputs_of(step)) do
+         if not states[id].digest then first[#first + 1] = id end
+      end
       return "after " .. table.concat(first, ", ")
    end
    if not before or not before.step then return "new" end
@@ -127,7 +143,7 @@ function explain.status(plan, options)
          row.state = "hit"
       else
          row.state = state.key and "run" or "follows"
-         row.why, row.changes = reason(plan, step, state, before[step.id])
+         row.why, row.changes = reason(plan, step, schedule_of.states, before[step.id])
          if state.forced then row.why = "forced" end
          if row.changes then
             local parts = {}

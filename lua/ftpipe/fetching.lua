@@ -43,6 +43,7 @@ end
 -- ==== Running a set of downloads ====
 
 local function fail(item, state)
+   item.problem = state.error
    failure.raise(state.disk and "system" or "network", ("%s: %s"):format(item.text, state.error),
       not state.disk and "the same command goes on where it stopped" or nil)
 end
@@ -201,7 +202,7 @@ local function fetch_repository(spec, opts)
    failure.try("system", fs.mkdirs(repository .. "/blobs"))
    local set <close> = new_set(opts)
    for _, file in ipairs(missing) do
-      add(set, file, asked({ path = file.blob, partial = repository .. "/.partial",
+      add(set, file, asked({ path = file.blob, partial = hub.partial(repository),
          sha256 = #file.etag == 64 and file.etag or nil, git_blob = #file.etag == 40 and file.etag or nil },
          hub.file_url(spec.hub, listing.commit, file.name)))
    end
@@ -214,30 +215,47 @@ end
 
 -- ==== All ====
 
+-- Fetch files behind addresses, all at once. What came before one failed is noted like all else.
+local function fetch_addresses(addresses, opts)
+   cache.open():begin()      -- nobody shall clean meanwhile
+   sys.catch_interrupts()
+   local set <close> = new_set(opts)
+   for _, spec in ipairs(addresses) do add_address(set, spec, opts) end
+   local ok, e = pcall(await, set, addresses, { progress = opts.progress, show = true })
+   for _, spec in ipairs(addresses) do
+      local state = set:state(spec.number)
+      if state.done and not state.error then settle_address(set, spec) end
+   end
+   if not ok then error(e, 0) end
+end
+
+-- A failure of one thing is noted with it.
+local function try(spec, f, ...)
+   local ok, e = pcall(f, ...)
+   if ok then return end
+   spec.problem = spec.problem or tostring(e)
+   error(e, 0)
+end
+
 --- Fetch what a plan names and is not here. opts: offline, progress, rate (bytes a second), update (also what is here, where
--- its digest or commit is not part of its name).
+-- its digest or commit is not part of its name); gets `wanted`, what the plan names, where something fails too: with `problem`
+-- where it is not here because of that.
 ---@param plan ftpipe.plan
 ---@return table[] what it names, with where it is
 function fetching.ensure(plan, opts)
    local wanted, addresses = fetching.wanted(plan), {}
+   opts.wanted = wanted
    local offline = fetching.offline(opts)
    for _, spec in ipairs(wanted) do
       local missing = not spec.path or opts.update
       if missing and offline then
-         failure.raise("network", ("%s is not here, and --offline was given"):format(spec.text), OFFLINE)
+         try(spec, failure.raise, "network", ("%s is not here, and --offline was given"):format(spec.text), OFFLINE)
       end
       if missing and spec.remote then addresses[#addresses + 1] = spec end
    end
-   if #addresses > 0 then
-      cache.open():begin()      -- nobody shall clean meanwhile
-      sys.catch_interrupts()
-      local set <close> = new_set(opts)
-      for _, spec in ipairs(addresses) do add_address(set, spec, opts) end
-      await(set, addresses, { progress = opts.progress, show = true })
-      for _, spec in ipairs(addresses) do settle_address(set, spec) end
-   end
+   if #addresses > 0 then fetch_addresses(addresses, opts) end
    for _, spec in ipairs(wanted) do
-      if spec.hub and (not spec.path or opts.update) then fetch_repository(spec, opts) end
+      if spec.hub and (not spec.path or opts.update) then try(spec, fetch_repository, spec, opts) end
    end
    source.forget()
    if opts.progress then opts.progress:finish() end

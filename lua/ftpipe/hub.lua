@@ -69,6 +69,24 @@ end
 --- The folder of a repository in the cache.
 function hub.repository(spec) return ("%s/%s--%s"):format(hub.directory(), spec.type, (spec.id:gsub("/", "--"))) end
 
+--- Folders that hold a repository's files: its own, and where its blobs lie if they are a link to another disk. A link to a
+-- folder above it is not followed.
+---@param repository string
+---@return string[]
+function hub.folders(repository)
+   local own, blobs = fs.real(repository), fs.real(repository .. "/blobs")
+   if not own or not blobs or (own .. "/"):sub(1, #blobs + 1) == blobs .. "/" then return { repository } end
+   if (blobs .. "/"):sub(1, #own + 1) == own .. "/" then return { repository } end
+   return { repository, blobs }
+end
+
+--- Where unfinished files are: on the disk of the blobs that they become.
+---@param repository string
+function hub.partial(repository)
+   local folders = hub.folders(repository)
+   return folders[#folders] .. "/.partial"
+end
+
 local resolved = {}      -- what revisions mean for the rest of this process, whatever another one fetches meanwhile
 
 local function name_of(spec) return ("%s/%s@%s"):format(spec.type, spec.id, spec.revision) end

@@ -92,14 +92,24 @@ local function describe_function(f, seen, path)
    return out
 end
 
+--- The source of a head of the pipeline's own (ftpipe.head), or nil for any other table. Calls no metamethod.
+---@param t table
+function identity.head_source(t)
+   local own = rawget(t, "source")
+   local is_head = type(own) == "table" and type(rawget(own, "build")) == "table" and type(rawget(own, "forward")) == "table"
+      and rawget(t, "build") and rawget(t, "forward")
+   return is_head and own or nil
+end
+
 local function describe_table(t, seen, path)
    local name = api_name(t)
    if name then return { ["$api"] = name } end
    if rawget(t, "is_step") then error(path .. ", a step: give it to the step as an input", 0) end
-   if t.source and t.build and t.forward then      -- a head of the pipeline's own
+   local source_of = identity.head_source(t)
+   if source_of then
       local parts = {}
       for _, what in ipairs { "build", "forward" } do
-         parts[what] = { tokens = fs.sha256(tokens_of.text(t.source[what].text)), outer = t.source[what].outer }
+         parts[what] = { tokens = fs.sha256(tokens_of.text(source_of[what].text)), outer = source_of[what].outer }
       end
       return { ["$head"] = t.name, version = t.version, parts = parts }
    end

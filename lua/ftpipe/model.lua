@@ -52,7 +52,8 @@ end
 function model.open(dir)
    local kind = fs.stat(dir)
    if kind ~= "directory" then
-      error(kind and ("%s is not a directory"):format(dir) or ("there is no directory %s"):format(dir), 0)
+      error(kind and ("%s is not a directory"):format(dir)
+         or ("there is no directory %s%s"):format(dir, require("ftpipe.reading.files").did_you_mean(dir)), 0)
    end
    local config = read_json(dir .. "/config.json")
    local unit = arch.find(config.model_type)

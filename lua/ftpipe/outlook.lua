@@ -53,13 +53,15 @@ local function bytes_of(step)
    return sum
 end
 
--- Bytes of the files that the steps before this one read, apart from encoders.
+-- Bytes of the files that the steps before this one read, apart from encoders; and of those, what is held in memory as rows.
 local function bytes_before(plan, id)
-   local sum = 0
+   local sum, held = 0, 0
    ancestors(plan, id, function(step)
-      if step.kind ~= "pretrained" and step.unit.files then sum = sum + bytes_of(step) end
+      if step.kind == "pretrained" or not step.unit.files then return end
+      local bytes = bytes_of(step)
+      sum, held = sum + bytes, held + (step.unit.streams and 0 or bytes)
    end)
-   return sum
+   return sum, held
 end
 
 local function nearest(plan, id, kinds)
@@ -301,13 +303,13 @@ local infers = { evaluate = true, predict = true, soft_labels = true }
 ---@param schedule ftpipe.schedule
 ---@param step table
 function outlook.work(plan, schedule, step)
-   local bytes = bytes_before(plan, step.id)
+   local bytes, held = bytes_before(plan, step.id)
    local size = (step.unit.trains or infers[step.kind]) and sizes_of(plan, schedule, step)
    local work
    if size and size.train then work = (step.unit.trains and training_work or inference_work)(plan, schedule, step, size) end
-   work = work or { kind = step.kind, disk = bytes, memory = 0 }
+   work = work or { kind = step.kind, disk = step.kind == "vocabulary" and 0 or bytes, memory = 0 }
    if not work.tokens then work.bytes = bytes end
-   work.memory = work.memory and work.memory + BASE + PER_TEXT_BYTE * bytes
+   work.memory = work.memory and work.memory + BASE + PER_TEXT_BYTE * held
    work.guessed = size and size.guessed or nil
    return work
 end

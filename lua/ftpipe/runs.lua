@@ -24,17 +24,37 @@ function runs.read(dir)
    return { dir = dir, about = about, done = state ~= nil and state.done == true, metrics = read_json(dir .. "/metrics.json") }
 end
 
---- All runs below a directory, by name and number.
+-- Names in a folder, numbers by their value and before all else; without what is hidden and links to the newest.
+local function in_order(dir)
+   local names = {}
+   for _, name in ipairs(fs.list(dir) or {}) do
+      if not name:find "^%." and name ~= "latest" then names[#names + 1] = name end
+   end
+   table.sort(names, function(a, b)
+      local x, y = math.tointeger(tonumber(a)), math.tointeger(tonumber(b))
+      if x and y and x ~= y then return x < y end
+      if (x ~= nil) ~= (y ~= nil) then return x ~= nil end
+      return a < b
+   end)
+   return names
+end
+
+local DEPTH = 3      -- folders in folders that are looked into: ./runs/NAME/NUMBER
+
+--- All runs in a directory and below it, by name and number; the directory may be a run itself.
 ---@param base? string
 function runs.all(base)
-   base = base or "runs"
    local out = {}
-   for _, name in ipairs(fs.list(base) or {}) do
-      local numbers = {}
-      for _, n in ipairs(fs.list(base .. "/" .. name) or {}) do numbers[#numbers + 1] = math.tointeger(tonumber(n)) end
-      table.sort(numbers)
-      for _, n in ipairs(numbers) do out[#out + 1] = runs.read(("%s/%s/%d"):format(base, name, n)) end
+   local function add(dir, depth)
+      local run = runs.read(dir)
+      if run then out[#out + 1] = run end
+      if run or depth == DEPTH then return end
+      for _, name in ipairs(in_order(dir)) do
+         local inner = dir == "." and name or dir .. "/" .. name
+         if fs.stat(inner) == "directory" then add(inner, depth + 1) end
+      end
    end
+   add(base and base:gsub("(.)/+$", "%1") or "runs", 0)
    return out
 end
 

@@ -35,7 +35,7 @@ end
 -- force: true, or a set of step ids: no hits; reader: the only step that reads artifacts here
 function schedule.new(plan, kept, opts)
    local self = setmetatable({ plan = plan, store = kept, engine = opts.engine, identities = opts.identities, compute = opts.run,
-      force = opts.force, states = {}, memo = {}, readers = {} }, schedule)
+      force = opts.force, states = {}, memo = {}, readers = {}, places = {} }, schedule)
    for _, step in ipairs(opts.reader and { opts.reader } or plan.steps) do
       for _, id in ipairs(plan.inputs_of(step)) do self.readers[id] = (self.readers[id] or 0) + 1 end
    end
@@ -150,16 +150,26 @@ local function digest_at(self, step, path)
    return json.encode(all)
 end
 
+--- The folder that becomes a step's entry of the store, for what is too large to be handed over in memory.
+---@param step table
+function schedule:place(step)
+   local place = self.places[step.id] or self.store:staging()
+   self.places[step.id] = place
+   return place
+end
+
 --- Compute a step and put what it leaves into the store.
 function schedule:perform(step)
    local state, start = self.states[step.id], sys.now()
    local inputs = inputs_of(self, step)
    local before = step.unit.save and {} or artifact.before(inputs)
    local value, facts = self.compute(step, inputs)
-   local staging = self.store:staging()
+   local staging = self:place(step)
+   self.places[step.id] = nil
    local record, reason = artifact.save(staging, value, step.unit, inputs, before,
       function(path) return digest_at(self, step, path) end)
    record = record or { type = "none", digest = "key " .. state.key, reason = reason, shared = {} }
+   record.digest = record.digest or "key " .. state.key
    record.key, record.kind, record.version, record.facts = state.key, step.kind, step.version, facts
    record.step, record.seconds = state.described, math.floor((sys.now() - start) * 1000) / 1000
    self.store:publish(staging, record, state.forced)
@@ -168,7 +178,7 @@ function schedule:perform(step)
       failure.raise("system", ("what step '%s' left was removed from the store by another process"):format(step.id))
    end
    state.digest, state.ran = state.record.digest, true
-   if state.record.type == "value" then      -- what follows sees the same as if it had been a hit, to the last table
+   if state.record.type == "value" or step.unit.load then      -- what follows sees it as if it had been a hit, to the last table
       value = artifact.load(state.dir, state.record, step.unit, function(path) return follow(self, step, path) end)
    end
    self.memo[step.id] = value

@@ -93,6 +93,9 @@ local function file_path(text)
    return (path:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
+-- Where there is never anything.
+local function awaited() return cache.directory() .. "/downloads/missing/" end
+
 -- The file or folder of a source without member; where it is not here yet, a path at which there is nothing.
 local function base_path(text, type)
    if text:find "^builtin:" then return builtin_path(text) end
@@ -100,9 +103,13 @@ local function base_path(text, type)
    local address, name = remote.parse(text), hub.parse(text, type)
    if not address and not name then return text end
    local found = address and remote.find(address) or name and hub.find(name)
-   return found or ("%s/downloads/missing/%s"):format(cache.directory(), fs.sha256(text):sub(1, 20)
+   return found or ("%s%s"):format(awaited(), fs.sha256(text):sub(1, 20)
       .. "/" .. (address and require("ftpipe.core.net").name(address.url) or "hub"))
 end
+
+--- Whether a path stands for what is still to be fetched.
+---@param path string
+function source.is_awaited(path) return path:sub(1, #awaited()) == awaited() end
 
 --- The archive that a source without member is, as it is.
 ---@param text string

@@ -27,7 +27,7 @@ function unlabelled.files(paths)
    local out = {}
    local function add(path)
       local kind = fs.stat(path)
-      if not kind then failure.raise("usage", ("there is no file or folder %s"):format(path)) end
+      if not kind then failure.raise("usage", ("there is no file or folder %s%s"):format(path, patterns.did_you_mean(path))) end
       if kind ~= "directory" then
          out[#out + 1] = path
          return

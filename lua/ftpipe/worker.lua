@@ -59,6 +59,9 @@ local function step_context(run, step, log)
    -- decides about its values.
    function ctx:kept(kind, about, make) return run.schedule:tensor(kind, about, self.fingerprint, make) end
 
+   --- A folder for files that become what the step leaves (unit.save, unit.load).
+   function ctx:place() return run.schedule:place(step) end
+
    --- The values that `auto` became, kept for the report.
    function ctx:settled(params) run.settled[step.id] = params end
 
@@ -103,16 +106,34 @@ local function facts_of(run, step, value)
       extent = step.unit.extent and step.unit.extent(value) or nil }
 end
 
+-- A message handler: an error tells where the pipeline made the step.
+local function placed(step)
+   return function(e)
+      if failure.is(e) then return failure.wrap(e, step.where) end
+      local text = tostring(e)
+      local told = text:sub(1, #step.where + 1) == step.where .. ":"      -- an error of the very line that made the step
+      return setmetatable({ ftpipe = "data", message = told and text or step.where .. ": " .. text, where = step.where,
+         traceback = host.traceback(tostring(e), 2) },
+         { __tostring = function(x) return x.message end })
+   end
+end
+
 local function run_step(run, step, inputs)
-   local log = trains(step) and open_log(run, step) or nil      -- closed by `guarded`, which may still write to it
+   local log <close> = trains(step) and open_log(run, step) or nil
    local ctx = step_context(run, step, log)
-   run.contexts[step.id] = ctx
    if step.kind == "lua" then
       for key, v in pairs(inputs) do
          if artifact.is_model(v) then inputs[key] = ctx:own(v) end
       end
    end
-   local value = step.unit.run(ctx, inputs, step.params)
+   local ok, value = xpcall(step.unit.run, placed(step), ctx, inputs, step.params)
+   if not ok then
+      if value.ftpipe == "interrupted" then
+         ctx:save_pending()
+         value.message = value.message:gsub("interrupted$", "stopped while scoring in step " .. step.id)
+      end
+      error(value, 0)
+   end
    run.share[step.id] = ctx.total and ctx.cursor / ctx.total or 1
    if artifact.is_model(value) and trains(step) then
       value.history, value.kept_epoch = ctx.history, ctx.best_so_far and ctx.best_so_far.epoch or nil
@@ -129,23 +150,11 @@ local function note_place(run, step)
    failure.try("system", fs.write(path, json.encode { step = step.id, where = step.where }))
 end
 
--- A step's error tells where the pipeline made the step.
 local function guarded(run, step, inputs)
    note_place(run, step)
-   local ok, value, facts = xpcall(run_step, function(e)
-      if failure.is(e) then return failure.wrap(e, step.where) end
-      return setmetatable({ ftpipe = "data", message = step.where .. ": " .. tostring(e), where = step.where,
-         traceback = host.traceback(tostring(e), 2) },
-         { __tostring = function(x) return x.message end })
-   end, run, step, inputs)
-   local ctx = run.contexts[step.id]
-   local _ <close> = ctx and ctx.log or nil
-   if ok then return value, facts end
-   if value.ftpipe == "interrupted" then
-      if ctx then failure.try("system", pcall(ctx.save_pending, ctx)) end
-      value.message = value.message:gsub("interrupted$", "stopped while scoring in step " .. step.id)
-   end
-   error(value, 0)
+   local ok, value, facts = xpcall(run_step, placed(step), run, step, inputs)
+   if not ok then error(value, 0) end
+   return value, facts
 end
 
 -- How long a step took for what it had to do, for forecasts to come. What went on from a checkpoint tells nothing.
@@ -161,6 +170,7 @@ end
 
 local function perform(run, step)
    run.schedule:perform(step)
+   run.performed[#run.performed + 1] = step.id
    note_speed(run, step)
 end
 
@@ -191,6 +201,12 @@ phases[".results"] = function(run)
    exports.write(run)
 end
 
+-- A phase, and which steps it computed.
+local function one_phase(run, phase)
+   phase(run)
+   failure.try("system", fs.write(("%s/.run/%s.ran"):format(run.out, run.options.step), json.encode(run.performed)))
+end
+
 --- Whether a name is a phase's.
 ---@param name string
 function worker.is_phase(name) return phases[name] ~= nil end
@@ -200,7 +216,10 @@ function worker.is_phase(name) return phases[name] ~= nil end
 local function one_step(run, step)
    for _, s in ipairs(run.plan.steps) do
       local state = run.schedule:state(s)
-      if s == step and not state.key then failure.raise("system", ("the inputs of step '%s' are not there"):format(step.id)) end
+      if s == step and not state.key then
+         failure.raise("system", ("the inputs of step '%s' were removed from the store by another process"):format(step.id),
+            "type the same command again: they are made anew")
+      end
    end
    local force = run.options.force      -- else an entry that somebody else put there meanwhile stays
    run.schedule.states[step.id].forced = force == true or force and force[step.id] or nil
@@ -225,12 +244,12 @@ function worker.work(plan, options)
    local identities = schedule.identities(plan, kept)
    kept:begin()
    local run = setmetatable({ plan = plan, options = options, out = options.out, settled = {}, cards = {}, resumed = {},
-      share = {}, contexts = {}, progress = options.progress, fingerprint = computes(step, kept) }, run_meta)
+      share = {}, performed = json.array {}, progress = options.progress, fingerprint = computes(step, kept) }, run_meta)
    run.schedule = schedule.new(plan, kept, { engine = run.fingerprint, identities = identities, reader = step,
       force = phase and options.force or nil, run = function(s, inputs) return guarded(run, s, inputs) end })
    run.artifacts = setmetatable({}, { __index = function(_, id) return run.schedule:need(id) end })
    if options.enter and options.step ~= ".fetch" then options.enter(plan, run.out, kept.dir) end
-   if phase then phase(run) else one_step(run, step) end
+   if phase then one_phase(run, phase) else one_step(run, step) end
 end
 
 return worker

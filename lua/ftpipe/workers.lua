@@ -146,7 +146,7 @@ local function stop_all(running, how)
    for pid in pairs(running) do process.stop(pid, how) end
 end
 
--- Wait for all that are left; nobody is left behind. Gives the error of one that was interrupted.
+-- Wait for all that are left; nobody is left behind. Gives what one of them said: what went wrong, else where it stopped.
 local function wait_all(run, running)
    local told
    while next(running) do
@@ -155,7 +155,7 @@ local function wait_all(run, running)
       if job then
          running[pid] = nil
          local e = error_of(job)
-         if e and e.ftpipe == "interrupted" then told = told or e end
+         if e and (not told or told.ftpipe == "interrupted") then told = e end
          fs.remove(path_of(run, job.name, "at"))
       end
    end
@@ -165,7 +165,7 @@ end
 local function interrupted(run, running)
    stop_all(running, "interrupt")
    local e = wait_all(run, running) or failure.new("interrupted", "interrupted")
-   e.hint = to_go_on(run)
+   e.hint = e.ftpipe == "interrupted" and to_go_on(run) or e.hint
    error(e, 0)
 end
 
@@ -221,23 +221,27 @@ local function take_in(run, job)
    run:note()
 end
 
+-- The steps that a phase computed, as it told.
+local function performed(run, name)
+   local path, out = path_of(run, name, "ran"), {}
+   for _, id in ipairs(json.decode(fs.read(path) or "[]") or {}) do out[id] = true end
+   fs.remove(path)
+   return out
+end
+
 --- One phase of a run in a process of its own; then all states are looked up anew.
 ---@param run table of ftpipe.runner
 ---@param name string
 function workers.phase(run, name)
-   local before = {}
-   for _, step in ipairs(run.plan.steps) do
-      local state = run.schedule:state(step)
-      before[step.id] = state.hit and not state.forced
-      if state.ran then before[step.id] = "ran" end
-   end
+   local ran = {}
+   for _, step in ipairs(run.plan.steps) do ran[step.id] = run.schedule:state(step).ran end
    local job = start(run, name, sys.threads(), true)
    await(run, { [job.pid] = job })
+   for id in pairs(performed(run, name)) do ran[id] = true end
    run.schedule.states = {}
    for _, step in ipairs(run.plan.steps) do
       if step.unit.early and name == ".preflight" then no_longer_forced(run, step) end
-      local state, was = run.schedule:state(step), before[step.id]
-      state.ran = was == "ran" or not was and state.hit and step.unit.stored ~= false or nil
+      run.schedule:state(step).ran = ran[step.id]
    end
    run:note()
 end

@@ -301,6 +301,10 @@ static int open_all(lua_State *L)
         luaL_requiref(L, l->name, l->func, 1);
         lua_pop(L, 1);
     }
+    lua_getglobal(L, "table"); /* kept privately: a script cannot replace it */
+    lua_getfield(L, -1, "sort");
+    lua_setfield(L, LUA_REGISTRYINDEX, "ft.sort");
+    lua_pop(L, 1);
     lua_getglobal(L, "package");
     lua_createtable(L, 1, 0);
     lua_pushvalue(L, 1);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/mem.h"
 #include "script/bind.h"
 #include "script/libs.h"
 
@@ -93,31 +94,87 @@ static int decode(lua_State *L)
 
 /* ==== Encoding ==== */
 
-static void encode_string(lua_State *L, luaL_Buffer *b, int index)
-{
-    size_t n;
-    const char *s = lua_tolstring(L, index, &n);
+#define WRITER "ft.json.writer"
 
-    luaL_addchar(b, '"');
-    for (size_t i = 0; i < n; i++) {
-        const unsigned char c = (unsigned char)s[i];
-        char escape[8];
-        if (c == '"' || c == '\\') {
-            luaL_addchar(b, '\\');
-            luaL_addchar(b, (char)c);
-        } else if (c == '\n') {
-            luaL_addstring(b, "\\n");
-        } else if (c < 0x20 || c == 0x7f) {
-            snprintf(escape, sizeof escape, "\\u%04x", c);
-            luaL_addstring(b, escape);
-        } else {
-            luaL_addchar(b, (char)c);
-        }
+typedef struct name {
+    const char *s;
+    size_t n;
+} name;
+
+/* The text so far, and the names of all objects that are open: an object's own are the last ones. They belong to the
+ * tables, which nothing changes meanwhile. Lives in a box, so that an error of Lua's releases it. */
+typedef struct writer {
+    ft_buf text;
+    name *names;
+    size_t n, cap;
+} writer;
+
+static int close_writer(lua_State *L)
+{
+    ft_box *b = luaL_checkudata(L, 1, WRITER);
+    writer *w = b->p;
+
+    if (w) {
+        ft_buf_free(&w->text);
+        ft_free(w->names);
+        ft_free(w);
     }
-    luaL_addchar(b, '"');
+    b->p = NULL;
+    return 0;
 }
 
-static void encode_number(lua_State *L, luaL_Buffer *b, int index)
+static void add(lua_State *L, writer *w, const char *s, size_t n)
+{
+    ft_err e = { 0 };
+    if (ft_buf_add(&w->text, s, n, &e)) ft_lua_raise(L, &e);
+}
+
+static void add_name(lua_State *L, writer *w)
+{
+    if (w->n == w->cap) {
+        const size_t cap = w->cap ? 2 * w->cap : 32;
+        name *more = ft_realloc(w->names, cap * sizeof *more);
+        if (!more) luaL_error(L, "not enough memory");
+        w->names = more;
+        w->cap = cap;
+    }
+    name *k = &w->names[w->n];
+    k->s = lua_tolstring(L, -1, &k->n);
+    w->n++;
+}
+
+static int by_bytes(const void *left, const void *right)
+{
+    const name *a = left, *b = right;
+    const int order = memcmp(a->s, b->s, a->n < b->n ? a->n : b->n);
+
+    return order ? order : (a->n > b->n) - (a->n < b->n);
+}
+
+static void encode_string(lua_State *L, writer *w, const char *s, size_t n)
+{
+    size_t done = 0; /* bytes before this one are written */
+    char escape[8];
+
+    add(L, w, "\"", 1);
+    for (size_t i = 0; i < n; i++) {
+        const unsigned char c = (unsigned char)s[i];
+        if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f) continue;
+        if (c == '"' || c == '\\')
+            snprintf(escape, sizeof escape, "\\%c", c);
+        else if (c == '\n')
+            snprintf(escape, sizeof escape, "\\n");
+        else
+            snprintf(escape, sizeof escape, "\\u%04x", c);
+        add(L, w, s + done, i - done);
+        add(L, w, escape, strlen(escape));
+        done = i + 1;
+    }
+    add(L, w, s + done, n - done);
+    add(L, w, "\"", 1);
+}
+
+static void encode_number(lua_State *L, writer *w, int index)
 {
     char text[40];
     const double x = lua_tonumber(L, index);
@@ -134,17 +191,10 @@ static void encode_number(lua_State *L, luaL_Buffer *b, int index)
             if (strtod(text, NULL) == x) break;
         }
     }
-    luaL_addstring(b, text);
+    add(L, w, text, strlen(text));
 }
 
-/* The encoder works on strings in a table at `out`, so that luaL_Buffer never spans a recursive call. */
-static void encode_value(lua_State *L, int index, int out, int depth);
-
-static void emit(lua_State *L, int out, const char *s)
-{
-    lua_pushstring(L, s);
-    lua_rawseti(L, out, (lua_Integer)lua_rawlen(L, out) + 1);
-}
+static void encode_value(lua_State *L, writer *w, int index, int depth);
 
 static int is_array(lua_State *L, int index)
 {
@@ -156,77 +206,73 @@ static int is_array(lua_State *L, int index)
     return lua_rawlen(L, index) > 0;
 }
 
-static void encode_array(lua_State *L, int index, int out, int depth)
+static void encode_array(lua_State *L, writer *w, int index, int depth)
 {
     const lua_Integer n = (lua_Integer)lua_rawlen(L, index);
 
-    emit(L, out, "[");
+    add(L, w, "[", 1);
     for (lua_Integer i = 1; i <= n; i++) {
-        if (i > 1) emit(L, out, ",");
+        if (i > 1) add(L, w, ",", 1);
         lua_rawgeti(L, index, i);
-        encode_value(L, lua_gettop(L), out, depth + 1);
+        encode_value(L, w, lua_gettop(L), depth + 1);
         lua_pop(L, 1);
     }
-    emit(L, out, "]");
+    add(L, w, "]", 1);
 }
 
-static void encode_object(lua_State *L, int index, int out, int depth)
+static void encode_object(lua_State *L, writer *w, int index, int depth)
 {
-    lua_newtable(L);
-    const int keys = lua_gettop(L);
-    lua_Integer n = 0;
+    const size_t first = w->n;
 
     lua_pushnil(L);
     while (lua_next(L, index)) {
         lua_pop(L, 1);
         if (lua_type(L, -1) != LUA_TSTRING)
             luaL_error(L, "JSON objects have string keys, got a %s", luaL_typename(L, -1));
-        lua_pushvalue(L, -1);
-        lua_rawseti(L, keys, ++n);
+        add_name(L, w);
     }
-    lua_getfield(L, LUA_REGISTRYINDEX, "ft.sort");
-    lua_pushvalue(L, keys);
-    lua_call(L, 1, 0);
-    emit(L, out, "{");
-    for (lua_Integer i = 1; i <= n; i++) {
-        if (i > 1) emit(L, out, ",");
-        lua_rawgeti(L, keys, i);
-        encode_value(L, lua_gettop(L), out, depth + 1);
-        emit(L, out, ":");
+    const size_t last = w->n;
+    if (last > first) qsort(w->names + first, last - first, sizeof *w->names, by_bytes);
+    add(L, w, "{", 1);
+    for (size_t i = first; i < last; i++) {
+        const name k = w->names[i];
+        if (i > first) add(L, w, ",", 1);
+        encode_string(L, w, k.s, k.n);
+        add(L, w, ":", 1);
+        lua_pushlstring(L, k.s, k.n);
         lua_rawget(L, index);
-        encode_value(L, lua_gettop(L), out, depth + 1);
+        encode_value(L, w, lua_gettop(L), depth + 1);
         lua_pop(L, 1);
     }
-    emit(L, out, "}");
-    lua_pop(L, 1);
+    add(L, w, "}", 1);
+    w->n = first;
 }
 
-static void encode_value(lua_State *L, int index, int out, int depth)
+static void encode_value(lua_State *L, writer *w, int index, int depth)
 {
-    luaL_Buffer b;
+    size_t n;
+    const char *s;
 
     if (depth > DEPTH) luaL_error(L, "value is nested deeper than %d levels (or contains itself)", DEPTH);
     luaL_checkstack(L, 12, "value is nested too deep");
     switch (lua_type(L, index)) {
     case LUA_TTABLE:
         if (is_array(L, index))
-            encode_array(L, index, out, depth);
+            encode_array(L, w, index, depth);
         else
-            encode_object(L, index, out, depth);
+            encode_object(L, w, index, depth);
         return;
-    case LUA_TBOOLEAN: emit(L, out, lua_toboolean(L, index) ? "true" : "false"); return;
-    case LUA_TNIL: emit(L, out, "null"); return;
-    case LUA_TLIGHTUSERDATA: emit(L, out, "null"); return;
+    case LUA_TBOOLEAN:
+        s = lua_toboolean(L, index) ? "true" : "false";
+        add(L, w, s, strlen(s));
+        return;
+    case LUA_TNIL:
+    case LUA_TLIGHTUSERDATA: add(L, w, "null", 4); return;
     case LUA_TSTRING:
-    case LUA_TNUMBER:
-        luaL_buffinit(L, &b);
-        if (lua_type(L, index) == LUA_TSTRING)
-            encode_string(L, &b, index);
-        else
-            encode_number(L, &b, index);
-        luaL_pushresult(&b);
-        lua_rawseti(L, out, (lua_Integer)lua_rawlen(L, out) + 1);
+        s = lua_tolstring(L, index, &n);
+        encode_string(L, w, s, n);
         return;
+    case LUA_TNUMBER: encode_number(L, w, index); return;
     default: luaL_error(L, "a %s has no JSON form", luaL_typename(L, index));
     }
 }
@@ -236,11 +282,14 @@ static int encode(lua_State *L)
 {
     luaL_checkany(L, 1);
     lua_settop(L, 1);
-    lua_newtable(L);
-    encode_value(L, 1, 2, 0);
-    lua_getfield(L, LUA_REGISTRYINDEX, "ft.concat");
+    ft_box *b = ft_lua_box(L, WRITER, 0);
+    writer *w = b->p = ft_calloc(1, sizeof *w);
+    if (!w) return luaL_error(L, "not enough memory");
+    encode_value(L, w, 1, 0);
+    lua_pushlstring(L, w->text.data, w->text.len);
+    lua_pushcfunction(L, close_writer);
     lua_pushvalue(L, 2);
-    lua_call(L, 1, 1);
+    lua_call(L, 1, 0);
     return 1;
 }
 
@@ -265,13 +314,8 @@ int ft_open_json(lua_State *L)
 {
     luaL_newmetatable(L, ARRAY);
     lua_pop(L, 1);
-    /* kept privately: a script cannot replace what encode uses */
-    lua_getglobal(L, "table");
-    lua_getfield(L, -1, "sort");
-    lua_setfield(L, LUA_REGISTRYINDEX, "ft.sort");
-    lua_getfield(L, -1, "concat");
-    lua_setfield(L, LUA_REGISTRYINDEX, "ft.concat");
-    lua_pop(L, 1);
+    static const luaL_Reg none[] = { { NULL, NULL } };
+    ft_lua_class(L, WRITER, none, close_writer);
     luaL_newlib(L, functions);
     lua_pushlightuserdata(L, &null_mark);
     lua_setfield(L, -2, "null");

@@ -42,5 +42,40 @@ check "it does not begin again" grep -q "train: goes on after update [0-9]* of 4
 check "the log holds each update once" test "$(wc -l < "$work/killed/log.jsonl")" -eq 45
 check "the loop goes on where it was and ends with the same bits" cmp -s "$work/loop/model/model.safetensors" \
     "$work/killed/model/model.safetensors"
+
+# Stopped while it scores: the update before is not lost, though no checkpoint was due.
+cat > "$work/scores.lua" << 'END'
+local ft = require "ftpipe"
+local rows = ft.split { rows = ft.read { from = "reviews.csv" } }
+local encoder = ft.pretrained { from = "encoder" }
+local data = ft.tokenize { rows = rows, with = encoder }
+local train = ft.step { name = "train", run = function(ctx, model, set)
+   local opt = ft.nn.adamw(model, { lr = 1e-3 })
+   for update in ctx:updates(set.train, { batch = 16, epochs = 1 }) do
+      for batch in update:batches() do update:backward(ft.nn.cross_entropy(model(batch), batch.labels)) end
+      opt:step(update)
+      print("update " .. update.index)
+      while update.index == 3 do ft.score(model, set.valid) end
+   end
+   return model
+end }
+return ft.pipeline { name = "scores", model = train(ft.replace_head { on = encoder, labels = data }, data) }
+END
+# stopped COUNT: it runs until it has scored, and is stopped
+stopped() {
+    rm -f "$work/message"
+    (cd "$work" && exec "$FTPIPE" run scores.lua --checkpoint 3600 --out scores > /dev/null 2> "$work/message") &
+    pid=$!
+    while ! grep -qs "$1" "$work/message" && kill -0 $pid 2> /dev/null; do sleep 0.01; done
+    kill -INT $pid
+    wait $pid
+}
+stopped "update 3"
+check "stopped while scoring: exit code 130" test $? -eq 130
+check "which is said" grep -q "^ftpipe: scores.lua:[0-9]*: stopped while scoring in step train" "$work/message"
+check "what was computed is saved" test -s "$work/scores/.run/train/checkpoint.safetensors"
+stopped "goes on\|update 3"
+check "and taken up" grep -q "train: goes on after update 2 of" "$work/message"
+check "without the weights' update a second time" sh -c '! grep -q "^update [12]" "$1"' - "$work/message"
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

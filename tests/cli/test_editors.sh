@@ -35,6 +35,16 @@ if command -v bash > /dev/null; then
     check "bash: a pipeline file" test "$(completed ftpipe run pipelines/sent)" = pipelines/sentiment.lua
 fi
 
+if command -v fish > /dev/null; then
+    offered() { fish --no-config -c "source '$work/fish'; complete -C '$1'" 2> /dev/null | cut -f 1 | tr '\n' ' '; }
+    check "fish: a command" test "$(offered "ftpipe pla")" = "plan "
+    check "fish: an option" test "$(offered "ftpipe plan --unt")" = "--until "
+    check "fish: a choice" test "$(offered "ftpipe graph --format ")" = "dot mermaid text "
+    check "fish: an action" test "$(offered "ftpipe cache ")" = "du gc verify "
+    check "fish: a pipeline file" test "$(offered "ftpipe fetch pipelines/sent")" = "pipelines/sentiment.lua "
+fi
+! command -v zsh > /dev/null || check "zsh reads its completions" zsh -fc "autoload -U compinit && compinit -D && . '$work/zsh'"
+
 "$FTPIPE" new sentiment "$work/project" > "$work/out" 2> /dev/null
 check "new writes the definitions beside the pipeline" cmp -s "$work/project/.ftpipe/ftpipe.lua" - <<END
 $("$FTPIPE" definitions)

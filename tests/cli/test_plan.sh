@@ -35,10 +35,18 @@ with plan --set lr=2e-3
 check "after the run nothing does" says "^nothing to run"
 check "a hit is a hit" test "$(state tuned)" = "hit"
 check "what is never stored is told" test "$(state replace_head)" = "computed when needed"
+with plan --set lr=2e-3 --set data=reviws.csv
+check "a file that is not there is told, with what it may be" test "$(state read)" = "run: there is no file reviws.csv; did you mean reviews.csv?"
+with run --set data=reviws.csv --out none
+check "also by a run" grep -q "did you mean reviews.csv?" message
+with run --set model=encodr --out none
+check "a folder that is not there" grep -q "there is no directory encodr; did you mean encoder?" message
+"$FTPIPE" plan sentimnt.lua > out 2> message
+check "a pipeline file that is not there" grep -q "did you mean sentiment.lua?" message
 with plan --set lr=1e-3
 check "plan tells the changed field" test "$(state tuned)" = "run: lr 0.002 -> 0.001"
 check "what does not depend on it is a hit" test "$(state head)" = "hit"
-check "what depends on it follows" test "$(state evaluate)" = "run: after tokenize, head, tuned"
+check "what depends on it follows" test "$(state evaluate)" = "run: after tuned"
 check "plan counts what runs" says "^2 of 8 steps run"
 
 why() { "$FTPIPE" why sentiment.lua "$@" --set model=encoder --set data=reviews.csv --set head_epochs=2 > out 2> message; }

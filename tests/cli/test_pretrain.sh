@@ -56,6 +56,49 @@ check "adaptation goes on with the checkpoint's head" grep -q "adapt: .* 0 new" 
 check "it is compared with the encoder as it was" grep -q plain "$work/report"
 check "the tuned model predicts" sh -c '"$FTPIPE" predict "$1/adapted/model" "a fine lamp" > /dev/null 2>&1' sh "$work"
 
+# A text is read, packed and learnt from once for all steps and runs.
+cat > "$work/twice.lua" << 'END'
+local ft = require "ftpipe"
+local p = ft.params { from = { type = "list", required = true }, lr = { default = 1e-3 } }
+local words   = ft.vocabulary { from = p.from, size = 200 }
+local encoder = ft.new_encoder { vocabulary = words, hidden = 16, layers = 1, heads = 2 }
+local corpus  = ft.corpus { from = p.from, with = encoder, length = 16, valid = 0.2 }
+local function trained(name, seed)
+   return ft.pretrain { name = name, model = ft.replace_head { on = encoder, task = "masked_lm" }, data = corpus, lr = p.lr,
+      mask = seed / 10, updates = 4, evaluations = 1 }
+end
+return ft.pipeline { name = "twice", model = trained("a", 1), outputs = { b = trained("b", 2) } }
+END
+export FTPIPE_CACHE="$work/once.cache"
+published() { grep -c "\"event\":\"publish\".*\"kind\":\"$1\"" "$FTPIPE_CACHE/journal.jsonl"; }
+said() { cat "$work/message" "$1"/.run/*.messages 2> /dev/null | grep -c "$2"; }
+once() { "$FTPIPE" run "$work/twice.lua" --set from="$work/texts" "$@" > /dev/null 2> "$work/message"; }
+once --out "$work/one"
+check "two steps train on one text" test $? -eq 0
+check "which is packed once" test "$(published corpus)" -eq 1 -a "$(said "$work/one" "^corpus: [0-9]* documents")" -eq 1
+check "and its words are learnt once" test "$(published vocabulary)" -eq 1 -a "$(said "$work/one" "^vocabulary: [0-9]* tokens from")" -eq 1
+once --set lr=2e-3 --jobs 2 --out "$work/two"
+check "another training, side by side with another" test $? -eq 0 -a "$(published pretrain)" -eq 4
+check "packs and learns nothing" test "$(published corpus) $(published vocabulary)" = "1 1"
+once --set lr=2e-3 --jobs 2 --seed 5 --out "$work/three"
+check "another seed shares out the documents anew, the words are the same" test "$(published corpus) $(published vocabulary)" = "2 1"
+once --force=corpus --set lr=2e-3 --out "$work/forced"
+check "what is packed again is the same" test "$(published corpus) $(published pretrain)" = "3 6"
+for file in "$FTPIPE_CACHE"/steps/*/*/train.i32; do printf 'xyz' >> "$file"; done
+once --set lr=3e-3 --out "$work/damaged"
+check "what cannot be read is packed again" test $? -eq 0 -a "$(published corpus)" -ge 4
+memory() { "$FTPIPE" plan "$work/twice.lua" --set lr=5e-3 --set from="$1" | sed -n 's/^[0-9]* of .* steps run:.* \([0-9]*\) MiB of memory.*/\1/p'; }
+for n in $(seq 400); do cat "$work/texts/a.txt"; done > "$work/large.txt"
+check "what a training takes does not grow with the text, which stays in its file" test "$(memory "$work/texts/a.txt")" -gt 0 -a \
+    "$(memory "$work/large.txt")" -le "$(memory "$work/texts/a.txt")"
+"$FTPIPE" cache du > "$work/report"
+check "cache du tells of it" grep -q "^corpus *[1-9]" "$work/report"
+sleep 1
+"$FTPIPE" cache gc --days 0 > /dev/null
+check "cache gc removes it" test -z "$(find "$FTPIPE_CACHE/steps" -name "*.i32")"
+check "no staging directory is left" test -z "$(ls -A "$FTPIPE_CACHE/staging")"
+export FTPIPE_CACHE="$store"
+
 "$FTPIPE" run pipelines/pretrain.lua --set from="$work/nowhere" --out "$work/none" > /dev/null 2> "$work/message"
 check "text that is not there is named" grep -q "there is no file or folder .*nowhere" "$work/message"
 "$FTPIPE" run pipelines/adapt.lua --set model="$work/encoder" --set from="$work/texts" --set length=4000 --out "$work/long" \

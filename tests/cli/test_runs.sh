@@ -28,6 +28,13 @@ check "and what ran" sh -c "grep '^runs/sentiment/2 ' out | grep -q '2 of 8'"
 does runs --json
 check "as JSON, one on each line" test "$(grep -c '"done":true.*"metric":"accuracy"' out)" = 3
 
+for dir in runs/ runs/sentiment .; do
+    does runs $dir
+    check "those in and below $dir" test "$(grep -c '^runs/sentiment/[123] .* done' out) $(wc -l < out)" = "3 4"
+done
+does runs runs/sentiment/2
+check "one by its folder" test "$(sed 1d out | cut -d ' ' -f 1)" = runs/sentiment/2
+
 does show 2
 check "show: the command to repeat it" says "command: ftpipe run sentiment.lua --quiet --set model=encoder"
 check "show: parameters" says "^lr  *0.001$"
@@ -93,6 +100,21 @@ check "what an unfinished run needs stays" test "$(kept)" = "$entries"
     > /dev/null 2> message
 check "and it goes on" grep -q "tuned: goes on after update" message
 check "to its end" test -s stopped/metrics.json
+
+cat > rows.lua << 'END'
+local ft = require "ftpipe"
+local rows = ft.map { rows = ft.read { from = "reviews.csv" }, with = function(row) return row end }
+return ft.pipeline { name = "rows", outputs = { rows = ft.split { rows = rows } } }
+END
+does run rows.lua --quiet
+does run rows.lua --quiet --force=map
+does show rows/2
+check "what was forced ran" says "^map  *map  *ran"
+check "what follows did not, for it was given the same" says "^split  *split  *taken over"
+printf 'local ft = require "ftpipe"\nlocal rows = ft.map { rows = ft.read { from = "reviews.csv" }, with = function(row) return #row.none end }\n%s\n' \
+    'return ft.pipeline { name = "bad", outputs = { rows = rows } }' > bad.lua
+does run bad.lua
+check "the line of an error is told once" grep -qx "ftpipe: bad.lua:2: attempt to get length of a nil value (field 'none')" message
 
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -70,6 +70,14 @@ sed 's/^local rows/local bad = coroutine.create(function() end)\nlocal rows/; s/
 check "an outer variable that cannot be told is an error" test $? -eq 2
 check "which names it and the place" grep -q "bad.lua:[0-9]*: .*outer variable 'bad', a thread" message
 
+for value in 'setmetatable({}, { __index = function() return 1 end })' 'coroutine.create(print)' '{ { setmetatable({}, {}) } }'; do
+    printf 'local ft = require "ftpipe"\nlocal odd = %s\nlocal s = ft.step { name = "x", run = function() return { n = odd.a } end }\n%s\n' "$value" \
+        'return ft.pipeline { name = "odd", outputs = { s = s() } }' > odd.lua
+    "$FTPIPE" plan odd.lua > /dev/null 2> message
+    check "an outer variable that is no plain data: $value" test $? -eq 2
+    check "is named" grep -q "odd.lua:4: .*the outer variable 'odd'" message
+done
+
 # Damage: an entry that cannot be read is computed again.
 rm -rf runs
 for f in store/steps/*/*/value.pack; do printf 'x' >> "$f"; done

@@ -5,6 +5,8 @@
 
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
+local cache = require "ftpipe.cache"
+local remote = require "ftpipe.remote"
 local steps = require "ftpipe.step"
 local training = require "ftpipe.training"
 
@@ -60,6 +62,34 @@ local function questions(n)
    return json.encode { data = json.array { { title = "shop", paragraphs = paragraphs } } }
 end
 
+-- A tar archive (POSIX ustar) of { { name, text } }.
+local function tar(members)
+   local parts = {}
+   local function padded(bytes, size) return bytes .. ("\0"):rep(size - #bytes) end
+   for i, member in ipairs(members) do
+      local name, text = member[1], member[2]
+      local function block(sum)
+         return padded(padded(name, 100) .. padded(("%07o\0%07o\0%07o\0%011o\0%011o\0%s0"):format(420, 0, 0, #text, 0, sum), 157)
+            .. "ustar\00000", 512)
+      end
+      local total, unsigned = 0, block((" "):rep(8))
+      for k = 1, 512 do total = total + unsigned:byte(k) end
+      parts[i] = block(("%06o\0 "):format(total)) .. padded(text, #text + -#text % 512)
+   end
+   return table.concat(parts) .. ("\0"):rep(1024)
+end
+
+-- The texts of a file, or of all files below a folder, by name.
+local function texts(path, prefix, out)
+   out, prefix = out or {}, prefix or ""
+   if fs.stat(path) == "file" then out[prefix .. path:match "[^/]*$"] = assert(fs.read(path)) end
+   for _, name in ipairs(fs.stat(path) == "directory" and fs.list(path) or {}) do
+      local inner = path .. "/" .. name
+      texts(inner, fs.stat(inner) == "directory" and prefix .. name .. "/" or prefix, out)
+   end
+   return out
+end
+
 -- ==== Running ====
 
 -- A step's parameters: defaults, and what is said.
@@ -74,6 +104,7 @@ local function context(dir, kind)
    local ctx = training.context { seed = SEED, step = kind, dir = nil, interval = math.huge }
    ctx.dir = dir .. "/" .. kind
    assert(fs.mkdirs(ctx.dir))
+   function ctx.place() return ctx.dir end
    function ctx.say() end
    function ctx.settled() end
    function ctx.card() end
@@ -171,5 +202,27 @@ return function(dir)
 
    -- files
    run("pretrained", "a published encoder", {}, { from = "tests/fixtures/bert/three_layers" })
+
+   -- from elsewhere: a store of their own has what an address gave, so that nothing is asked of a network
+   local function files(kind, name, inputs, said)
+      local value = run(kind, name, inputs, said)
+      out[#out].value = texts(value.path)
+      return value
+   end
+   local users = cache.directory
+   cache.directory = function() return dir .. "/store" end
+   local url, archive = "https://example.org/sets/reviews.tar", tar {
+      { "reviews/train.csv", reviews(8) }, { "reviews/notes/a.txt", "one\n" }, { "reviews/notes/b.txt", "two\n" } }
+   local digest = fs.sha256(archive)
+   local place = ("%s/%s/%s"):format(remote.store(), digest:sub(1, 2), digest)
+   assert(fs.mkdirs(place))
+   write(place .. "/reviews.tar", archive)
+   remote.note(url, digest, #archive)
+   local fetched = files("download", "what an address gave", {}, { url = url })
+   files("download", "by digest, from a mirror", {}, { url = { "https://example.org/other.tar", url }, sha256 = digest })
+   files("extract", "all", { from = fetched })
+   files("extract", "a member", { from = fetched }, { member = "reviews/train.csv" })
+   files("extract", "a folder of a file", {}, { from = write(dir .. "/own.tar", archive), member = "reviews/notes" })
+   cache.directory = users
    return out
 end

@@ -46,6 +46,10 @@ check.test("plain data is what it is; what cannot be told is named", function()
    end
    fails({ a = { coroutine.create(print) } }, "x.a.1, a thread")
    fails(setmetatable({ a = 1 }, {}), "x, a table with a metatable")
+   fails(setmetatable({}, { __index = function() return 1 end }), "x, a table with a metatable")
+   fails(setmetatable({}, { __len = function() error "called" end }), "x, a table with a metatable")
+   local like_a_head = identity.value({ source = "web", build = true, forward = 1 }, "x")
+   check.equal(like_a_head.source, "web")
    fails({ 1, a = 2 }, "a list and has names too")
    local round = {}
    round.again = round

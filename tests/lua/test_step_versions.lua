@@ -136,9 +136,6 @@ local function outputs()
    return list
 end
 
--- Whose output is a file as it came.
-local without_output = { download = true, extract = true }
-
 if arg and arg[1] == "record" then
    local record, lines = {}, {}
    for _, case in ipairs(outputs()) do
@@ -180,7 +177,7 @@ for _, case in ipairs(outputs()) do
 end
 
 check.test("every step kind is recorded", function()
-   for kind in pairs(steps) do check.is_true(seen[kind] or without_output[kind], "there is no case of " .. kind) end
+   for kind in pairs(steps) do check.is_true(seen[kind], "there is no case of " .. kind) end
    for name in pairs(recorded) do check.is_true(seen[name], "recorded, but no case: " .. name) end
 end)
 

@@ -80,6 +80,53 @@ rm -rf "$work/store/downloads/sha256"
 ends "is what it must give from then on" 4 "was promised" job fetch --set model=hf:team/small --set data="$SERVER/files/changing.csv"
 check "unless one says so" job fetch --update --set model=hf:team/small --set data="$SERVER/files/changing.csv"
 
+# ---- as JSON ----
+
+cat > "$work/three.lua" << 'LUA'
+local ft = require "ftpipe"
+local p = ft.params { a = "", b = "", c = "" }
+local function rows(from) return ft.read { from = from } end
+return ft.pipeline { name = "three", outputs = { a = rows(p.a), b = rows(p.b), c = rows(p.c) } }
+LUA
+mkdir -p "$SITE/team/more" && cp "$SITE/reviews.csv" "$SITE/team/more/train.csv"
+three() { "$FTPIPE" "$1" "$work/three.lua" --set a="$SERVER/files/team/../reviews.csv" --set b="$2" --set c="$3" $4 2> "$work/message"; }
+lines() { wc -l < "$work/said"; }
+# shape KEYS TEXT: the object of the thing with that text has just these keys
+cat > "$work/shape.lua" << 'LUA'
+local fs, json = require "ftpipe.core.fs", require "ftpipe.core.json"
+for line in assert(fs.read(arg[1])):gmatch "[^\n]+" do
+   local one, keys = assert(json.decode(line)), {}
+   for k in pairs(one) do keys[#keys + 1] = k end
+   table.sort(keys)
+   if one.name:find(arg[3], 1, true) then
+      assert(table.concat(keys, " ") == arg[2], line)
+      assert(not one.path or fs.stat(one.path), line)
+      return 0
+   end
+end
+return 1
+LUA
+shape() { "$FTPIPE" lua "$work/shape.lua" "$work/said" "$1" "$2"; }
+ends "something fails: fetch ends with the code of the network" 4 "problem" three fetch "$SERVER/files/none.csv" hf:team/more --json
+check "and the cause" grep -q "^ftpipe: $SERVER/files/none.csv: .*404: not found" "$work/message"
+check "one object for each thing" test "$(lines)" -eq 3
+check "the one that failed tells why" shape "name problem" none.csv
+check "one that was not asked for tells neither" shape name hf:team/more
+three run "$SERVER/files/none.csv" hf:team/more --quiet
+check "so does run" test $? -eq 4
+ends "a repository that is not there" 4 "problem" three fetch "$SITE/reviews.csv" hf:team/none "--json --allow $SITE"
+check "tells why" shape "name problem" hf:team/none
+check "what came before it is here" shape "bytes name path" files/team/../reviews.csv
+before=$(grep -c "^GET /files/team/../reviews.csv " "$SITE/.requests")
+ends "something to fetch" 0 "commit" three fetch "$SERVER/files/reviews.csv" hf:team/more --json
+check "is told with its path" shape "bytes name path" files/reviews.csv
+check "and what a hub says of it" shape "bytes commit licence name path" hf:team/more
+check "what came before the failure is not fetched again" test "$(grep -c "^GET /files/team/../reviews.csv " "$SITE/.requests")" -eq "$before"
+ends "nothing to fetch" 0 "path" three fetch "$SERVER/files/reviews.csv" hf:team/more "--json --offline"
+check "the same is told" shape "bytes commit licence name path" hf:team/more
+ends "offline" 4 "problem" three fetch "$SERVER/files/more.csv" hf:team/more "--json --offline"
+check "tells what is missing" shape "name problem" more.csv
+
 # ---- a cache that the Python client filled: its layout as recorded (tests/record/record_hub.py) ----
 
 theirs=$work/theirs/hub/models--team--recorded
@@ -98,5 +145,29 @@ ends "is used in place" 0 "bytes, commit 0123456789ab" env HF_HOME="$work/theirs
 check "by a run" env HF_HOME="$work/theirs" "$FTPIPE" run pipelines/sentiment.lua --offline --quiet --set head_epochs=1 --set epochs=1 --set lr=1e-3 \
     --set model=hf:team/recorded --set data="$SITE/reviews.csv" --allow "$SITE" --out "$work/a"
 check "and is left as it was" sh -c "[ -z \"\$(find '$theirs' -newer tests/fixtures/hub_layout.txt -name '*.part*')\" ] && [ ! -e '$theirs/.partial' ]"
+
+# ---- a cache whose blobs lie on another disk ----
+
+disk=$(mktemp -d -p /dev/shm 2> /dev/null) || disk=$(mktemp -d)
+trap 'rm -rf "$work" "$disk"' EXIT
+mkdir -p "$work/moved/hub/models--team--small" "$disk/blobs"
+ln -s "$disk/blobs" "$work/moved/hub/models--team--small/blobs"
+moved() { env HF_HOME="$work/moved" "$FTPIPE" "$@" --set head_epochs=1 --set epochs=1 --set lr=1e-3 --set data="$SITE/reviews.csv"; }
+check "is filled there" moved fetch pipelines/sentiment.lua --set model=hf:team/small
+check "with all files" test "$(find "$disk/blobs" -type f | wc -l)" -eq "$(find "$work/moved/hub" -type l -path '*/snapshots/*' | wc -l)" -a \
+    "$(find "$disk/blobs" -type f | wc -l)" -ge 3
+check "and nothing left over" test -z "$(find "$disk" "$work/moved" -name '*.part*' -type f)"
+check "is read by a run" moved run pipelines/sentiment.lua --offline --quiet --set model=hf:team/small --seed 11 --out "$work/m"
+snapshots=$work/moved/hub/models--team--small/snapshots
+check "also where its folder is named" moved run pipelines/sentiment.lua --offline --quiet --set model="$(echo "$snapshots"/*)" --seed 11 --out "$work/m2"
+check "it is the same encoder" cmp "$work/m/model/model.safetensors" "$work/m2/model/model.safetensors"
+check "and by a step with functions of a file" moved run pipelines/attention.lua --offline --quiet --set model=hf:team/small --out "$work/m3"
+echo secret > "$disk/secret" && ln -sf "$disk/secret" "$(find "$snapshots" -name vocab.txt)"
+ends "a link to anywhere else is none of the cache" 3 "may not read vocab.txt of hf:team/small: in the hub's cache it is a link to $disk/secret" \
+    moved run pipelines/sentiment.lua --offline --set model=hf:team/small --seed 12 --out "$work/none"
+cp "$disk"/blobs/* "$work"
+rm "$work/moved/hub/models--team--small/blobs" && ln -s "$work" "$work/moved/hub/models--team--small/blobs"
+ends "nor is one to a folder above the cache" 3 "in the hub's cache it is a link to $work/" \
+    moved run pipelines/sentiment.lua --offline --set model=hf:team/small --seed 12 --out "$work/none"
 echo "$passed passed, $failed failed"
 [ $failed = 0 ]

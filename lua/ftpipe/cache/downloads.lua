@@ -68,11 +68,12 @@ end
 --- Every entry: { key, kind = "fetched" | "unpacked" | "unfinished", digest, dir, bytes, made (seconds), beside }.
 ---@param store ftpipe.cache
 function downloads.entries(store)
-   local out, hub = {}, require("ftpipe.hub").directory()
+   local out, hub = {}, require "ftpipe.hub"
+   local dir = hub.directory()
    add_fetched(out, store)
    add_unpacked(out, store)
    add_unfinished(out, store.dir .. "/downloads/partial")
-   for _, repository in ipairs(fs.list(hub) or {}) do add_unfinished(out, ("%s/%s/.partial"):format(hub, repository)) end
+   for _, name in ipairs(fs.list(dir) or {}) do add_unfinished(out, hub.partial(dir .. "/" .. name)) end
    return out
 end
 

@@ -24,7 +24,7 @@ function command.run(opts, positional)
       sys.out(opts.json and json.encode(f) .. "\n" or ("%s  [%s]\n"):format(f.text, f.code))
    end
    if not opts.json then
-      sys.err(#findings == 0 and "nothing found\n" or ("%d findings\n"):format(#findings))
+      sys.err(#findings == 0 and "nothing found\n" or ("%d finding%s\n"):format(#findings, #findings == 1 and "" or "s"))
    end
    return #findings > 0 and 1 or 0
 end

@@ -31,7 +31,7 @@ end
 
 -- Words that stand first after a command, where they are not file names.
 local first_words = { cache = { "du", "gc", "verify" }, completions = { "bash", "fish", "zsh" } }
-local takes_pipeline = { run = true, plan = true, why = true, graph = true, check = true, lua = true }
+local takes_pipeline = { run = true, plan = true, why = true, graph = true, fetch = true, check = true, lua = true }
 
 local function words_of(option)
    local out = { "--" .. option.name }

@@ -12,7 +12,7 @@ Web addresses and models or data sets of a hub that are not here yet are fetched
    options = { plan.evaluation[1], plan.evaluation[2], plan.evaluation[3], plan.evaluation[4], plan.network[1],
       { name = "update", help = "fetch anew what may have changed: addresses without sha256, revisions of a hub" },
       { name = "rate", arg = "BYTES", type = "size", help = "most bytes a second (200K, 5M)" },
-      { name = "json", help = "one JSON object for each thing from elsewhere" },
+      { name = "json", help = "one JSON object for each thing from elsewhere, with `path` or `problem`" },
    },
 }
 
@@ -47,17 +47,19 @@ function fetch.lines(wanted)
    return out
 end
 
+-- One object for each thing, where something failed too: the failed one tells the problem.
+local function tell_as_json(wanted)
+   for _, spec in ipairs(wanted or {}) do sys.out(require("ftpipe.core.json").encode(facts_of(spec)) .. "\n") end
+end
+
 function fetch.run(opts, positional)
    local progress <close> = require("ftpipe.progress").new { quiet = opts.quiet }
    opts.fetch = { offline = opts.offline, update = opts.update, rate = opts.rate, progress = progress }
+   local _ <close> = opts.json and setmetatable({}, { __close = function() tell_as_json(opts.fetch.wanted) end }) or nil
    plan.evaluate("fetch", opts, positional)
    progress:finish()
-   if opts.json then
-      for _, spec in ipairs(opts.fetch.wanted) do sys.out(require("ftpipe.core.json").encode(facts_of(spec)) .. "\n") end
-      return
-   end
+   if opts.json or opts.quiet then return end
    local lines = fetch.lines(opts.fetch.wanted)
-   if opts.quiet then return end
    sys.out(#lines == 0 and "nothing comes from elsewhere\n" or table.concat(lines, "\n") .. "\n")
 end
 

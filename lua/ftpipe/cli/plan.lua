@@ -54,12 +54,12 @@ end
 
 --- Evaluate a file in a process that holds nothing, and see that the plan reads only what it may.
 ---@param file string
----@param opts table of the command: set, seed, limit, allow; fetch: options of ftpipe.fetching where what is not here shall be
+---@param opts table of the command: set, seed, limit, allow; fetch: options of fetching.ensure where what is not here shall be
 -- fetched first
 ---@param only_shape boolean? nothing will be read
 function plan.evaluate_file(file, opts, only_shape)
    local evaluated = require("ftpipe.sandbox.child").evaluate(file, { set = opts.set or {}, seed = opts.seed, limit = opts.limit })
-   if opts.fetch then opts.fetch.wanted = require("ftpipe.fetching").ensure(evaluated, opts.fetch) end
+   if opts.fetch then require("ftpipe.fetching").ensure(evaluated, opts.fetch) end
    if not only_shape then require("ftpipe.sandbox.access").check(evaluated, file, opts) end
    return evaluated
 end

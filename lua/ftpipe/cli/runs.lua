@@ -6,6 +6,7 @@ local json = require "ftpipe.core.json"
 local command = {
    summary = "List the runs there are",
    usage = "runs [DIR] [--json]",
+   details = "Those in DIR and below it, or in runs/.",
    options = { { name = "json", help = "one JSON object for each run" } },
 }
 

@@ -63,6 +63,26 @@ function files.expand(path)
    return out
 end
 
+--- What lies beside a path at which there is nothing and is called nearly the same: its path, or nil.
+---@param path string
+---@param fits? fun(name: string): boolean
+function files.near(path, fits)
+   local dir, part = path:gsub("(.)/+$", "%1"):match "^(.-)([^/]*)$"
+   local names = {}
+   for _, name in ipairs(fs.list(dir == "" and "." or dir) or {}) do
+      if not fits or fits(name) then names[#names + 1] = name end
+   end
+   local near = sys.nearest(part, names)
+   return near and dir .. near
+end
+
+--- "; did you mean PATH?" of such a path, or "".
+---@param path string
+function files.did_you_mean(path)
+   local near = files.near(path)
+   return near and ("; did you mean %s?"):format(near) or ""
+end
+
 --- The files of a pattern or path; a pattern that no file matches is an error.
 ---@param path string
 function files.some(path)

@@ -53,11 +53,22 @@ local function below(root, path)
    return path:sub(1, #prefix) == prefix and path:sub(#prefix + 1) or nil
 end
 
--- A folder of the hub's cache, models--OWNER--NAME/snapshots/REVISION, with the files that its links lead to.
+-- The repository of a folder of the hub's cache, models--OWNER--NAME/snapshots/REVISION; nil for another folder.
+local function repository_of(path) return (fs.real(path) or ""):match "^(.*/%w+%-%-[^/]+)/snapshots/[^/]+$" end
+
+-- Whether a file of a repository lies where its links may lead to; and where it lies.
+local function in_repository(repository, path)
+   local real = fs.real(path)
+   if not real then return false end
+   for _, folder in ipairs(hub.folders(repository)) do
+      if below(fs.real(folder) or folder, real) then return true, real end
+   end
+   return false, real
+end
+
 local function in_hub_cache(root, path)
-   local base = (fs.real(root) or ""):match "^(.*/%w+%-%-[^/]+)/snapshots/[^/]+$"
-   local real = base and fs.real(path)
-   return real ~= nil and real ~= false and below(base, real) ~= nil
+   local repository = repository_of(root)
+   return repository ~= nil and (in_repository(repository, path))
 end
 
 -- Whether a path may be read, or nil and why not.
@@ -94,7 +105,7 @@ local function is_plain(name) return not name:find "^%a[%w+.-]+:" end
 
 -- Paths that a step's parameters name, as far as they are plain paths; and where other names (builtin:...) lead.
 local function sources_of(step)
-   local plain, trusted = {}, {}
+   local plain, trusted, repositories = {}, {}, {}
    for _, name in ipairs(step.unit.sources or { "from" }) do
       local value = step.params[name]
       for _, text in ipairs(type(value) == "table" and value or { value }) do
@@ -104,27 +115,34 @@ local function sources_of(step)
             plain[#plain + 1] = source.path((source.base(text)))
          elseif type(text) == "string" then      -- ftpipe chose where that lies: what comes with it, and what was fetched
             local ok, path = pcall(source.path, text, source.hub_type(step))
+            local on_hub = hub.parse(source.base(text), source.hub_type(step))
+            if on_hub then repositories[#repositories + 1] = { text = text, dir = hub.repository(on_hub) } end
             if ok then trusted[#trusted + 1] = path:match "^([^*?]*)/[^/]*[*?]" or path end
          end
       end
    end
-   return plain, trusted
+   return plain, trusted, repositories
 end
 
--- All paths of files and folders that the steps of a plan read: visit(path, step, trusted), trusted where ftpipe itself chose the
--- place.
+-- All paths of files and folders that the steps of a plan read: visit(path, step, trusted, repositories), trusted where ftpipe
+-- itself chose the place.
 local function each(plan, visit)
    for _, step in ipairs(plan.steps) do
       if step.unit.files then
-         local plain, trusted = sources_of(step)
+         local plain, trusted, repositories = sources_of(step)
          for _, path in ipairs(plain) do visit(path, step, false) end
          for _, path in ipairs(step.unit.files(step.params)) do
             local known = false
             for _, root in ipairs(trusted) do known = known or below(root, path) ~= nil end
-            visit(path, step, known)
+            visit(path, step, known, repositories)
          end
       end
    end
+end
+
+-- Snapshots of a repository are links to its blobs.
+local function add_repository(out, repository)
+   for _, folder in ipairs(hub.folders(repository)) do out[#out + 1] = { folder, "r" } end
 end
 
 -- Where ftpipe itself chose the place of what a step names; the store, which is granted anyway, is left out.
@@ -132,7 +150,7 @@ local function add_chosen(out, step)
    for _, text in ipairs(source.texts(step)) do
       local base = source.base(text)
       local name = hub.parse(base, source.hub_type(step))
-      if name then out[#out + 1] = { hub.repository(name), "r" } end      -- its snapshots are links to its blobs
+      if name then add_repository(out, hub.repository(name)) end
       if base:find "^builtin:" then
          local ok, path = pcall(source.path, base)
          if ok then out[#out + 1] = { path, "r" } end
@@ -152,8 +170,8 @@ function access.places(plan, file, opts)
    for _, path in ipairs(grants.given) do
       if fs.stat(path) then
          out[#out + 1] = { path, "r" }
-         local base = (fs.real(path) or ""):match "^(.*/%w+%-%-[^/]+)/snapshots/[^/]+$"
-         if base then out[#out + 1] = { base, "r" } end
+         local repository = repository_of(path)
+         if repository then add_repository(out, repository) end
       elseif path:find "[*?]" then
          out[#out + 1] = { path:match "^([^*?]*)/" or path:find "^/" and "/" or ".", "l" }
          for _, found in ipairs(files.expand(path)) do out[#out + 1] = { found, "r" } end
@@ -165,6 +183,18 @@ function access.places(plan, file, opts)
    return out
 end
 
+-- A file of the hub's cache whose link leads elsewhere: those who filled the cache did not make it so.
+local function check_link(grants, path, step, repositories)
+   for _, repository in ipairs(repositories or {}) do
+      if below(repository.dir, path) then
+         local inside, real = in_repository(repository.dir, path)
+         if inside or not real or look(grants, real) then return end
+         failure.raise("access", ("%s: step '%s' may not read %s of %s: in the hub's cache it is a link to %s"):format(step.where,
+            step.id, path:match "[^/]*$", repository.text, real), ("to allow it: --allow %s"):format(real))
+      end
+   end
+end
+
 --- Raise "access" where a step of the plan would read what it may not.
 ---@param plan ftpipe.plan
 ---@param file string the pipeline file
@@ -172,8 +202,9 @@ end
 function access.check(plan, file, opts)
    if not sandbox.on "access" then return end
    local grants, known = access.grants(file, opts), {}
-   each(plan, function(path, step, trusted)
-      if trusted or known[path] then return end
+   each(plan, function(path, step, trusted, repositories)
+      if known[path] then return end
+      if trusted then return check_link(grants, path, step, repositories) end
       local ok, reason = look(grants, path)
       if not ok then refuse(step, path, reason) end
       known[path] = true

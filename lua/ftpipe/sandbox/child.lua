@@ -87,7 +87,11 @@ end
 
 local function text_of(file)
    local text, message = fs.read(file, 1 << 26)
-   if not text then failure.raise("usage", message) end
+   if not text then
+      local function is_lua(name) return name:find "%.lua$" ~= nil end
+      local near = not fs.stat(file) and require("ftpipe.reading.files").near(file, is_lua)
+      failure.raise("usage", message, near and ("did you mean %s?"):format(near))
+   end
    return text
 end
 

@@ -38,7 +38,7 @@ local function has_code(value, seen)
    if type(value) == "function" then return true end
    if type(value) ~= "table" or seen[value] then return false end
    seen[value] = true
-   if value.source and value.build and value.forward then return true end
+   if identity.head_source(value) then return true end
    for _, v in next, value do if has_code(v, seen) then return true end end
    return false
 end

@@ -1,7 +1,7 @@
 --- ft.corpus: unlabelled text as full windows of tokens in a file, a share of the documents held out.
 --
--- Gives { train, valid, tokenizer, length, facts }; a split is { name, n, tokens }, its tokens mapped from the file.
--- What was packed before an interruption is not packed again: corpus.json is written when all else is there.
+-- Gives { train, valid, tokenizer, length, apart, facts }; a split is { name, n, tokens }, its tokens mapped from the file. The
+-- files are written straight into the store, so that a text is packed once for all steps and runs that read it.
 
 local core = require "ftpipe.core.corpus"
 local fs = require "ftpipe.core.fs"
@@ -10,7 +10,7 @@ local sys = require "ftpipe.core.sys"
 local failure = require "ftpipe.failure"
 local unlabelled = require "ftpipe.unlabelled"
 
-local step = { kind = "corpus", version = 1, exact = true, stored = false, inputs = { with = "required" } }
+local step = { kind = "corpus", version = 1, exact = true, streams = true, inputs = { with = "required" } }
 
 step.params = {
    from = { type = "list", required = true, help = "files and folders" },
@@ -86,35 +86,44 @@ local function pack(ctx, params, tokenizer, dir)
    return { train = streams.train.finish(), valid = streams.valid.finish() }
 end
 
-local function open(name, fact, dir, tokenizer, params)
+local function open(dir, name, about, tokenizer)
+   local fact = about.facts[name]
    if fact.windows == 0 then return nil end
-   local length = params.apart and 0 or params.length
+   local length = about.apart and 0 or about.length
    local tokens = failure.try("data", core.open(("%s/%s.i32"):format(dir, name), length, tokenizer:vocab_size()))
    return { name = name, n = fact.windows, tokens = tokens }
+end
+
+local function artifact_in(dir, about, tokenizer)
+   return { train = open(dir, "train", about, tokenizer), valid = open(dir, "valid", about, tokenizer), tokenizer = tokenizer,
+      length = about.length, apart = about.apart, facts = about.facts }
 end
 
 --- What forecasts want to know of the data.
 function step.extent(data) return require("ftpipe.outlook").extent(data) end
 
+--- The files are there; what they are is written beside them.
+function step.save(dir, data)
+   failure.try("system", fs.write(dir .. "/corpus.json",
+      json.encode { facts = data.facts, length = data.length, apart = data.apart }))
+   return { type = "files", shared = {} }
+end
+
+function step.load(dir, need)
+   local about = json.decode(failure.try("data", fs.read(dir .. "/corpus.json")))
+   return artifact_in(dir, about, need { "with", "tokenizer" })
+end
+
 function step.run(ctx, inputs, params)
-   local with = inputs.with
-   local tokenizer = with.tokenizer
+   local with, dir = inputs.with, ctx:place()
    if with.dims and params.length > with.dims.positions then
       failure.raise("usage", ("length = %d is more than the encoder's %d positions"):format(params.length, with.dims.positions))
    end
-   failure.try("system", fs.mkdirs(ctx.dir))
-   local record = ctx.dir .. "/corpus.json"
-   local facts = fs.stat(record) and json.decode(fs.read(record))
-   if not facts then
-      facts = pack(ctx, params, tokenizer, ctx.dir)
-      failure.try("system", fs.write(record, json.encode(facts)))
-   end
+   local facts = pack(ctx, params, with.tokenizer, dir)
    if facts.train.windows == 0 then failure.raise("data", "there is no text to train on") end
    ctx:say(("%s: %d documents, %d windows of up to %d tokens; held out: %d documents, %d windows"):format(ctx.step,
       facts.train.documents, facts.train.windows, params.length, facts.valid.documents, facts.valid.windows))
-   return { train = open("train", facts.train, ctx.dir, tokenizer, params),
-      valid = open("valid", facts.valid, ctx.dir, tokenizer, params), tokenizer = tokenizer, length = params.length,
-      apart = params.apart, facts = facts }
+   return artifact_in(dir, { facts = facts, length = params.length, apart = params.apart }, with.tokenizer)
 end
 
 return step

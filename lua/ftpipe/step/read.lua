@@ -4,6 +4,7 @@
 -- the task's affair.
 
 local data = require "ftpipe.core.data"
+local fs = require "ftpipe.core.fs"
 local failure = require "ftpipe.failure"
 local files = require "ftpipe.reading.files"
 local source = require "ftpipe.source"
@@ -107,12 +108,14 @@ local function check(params, inputs)
    end
 end
 
-local function hint_for(message, params)
+local function hint_for(message, params, path)
    if not params.encoding and message:find "not UTF%-8" then
       return 'convert the file to UTF-8, or say which it is: encoding = "latin-1"'
    elseif not params.encoding and message:find "a NUL byte" then
       return 'if the file is UTF-16 without a mark, say so: encoding = "utf-16le" (or "utf-16be")'
    end
+   local near = path and not fs.stat(path) and files.near(path)
+   return near and ("did you mean %s?"):format(near) or nil
 end
 
 local QUARANTINE = "fix the row, or keep bad rows aside with --set bad=quarantine"
@@ -133,7 +136,7 @@ local function read_file(task, path, params, reject, problems)
    elseif not ok and bad == 0 then
       if not failure.is(rows) and type(rows) ~= "string" then error(rows, 0) end
       local problem = failure.wrap(rows)
-      problem.hint = problem.hint or hint_for(problem.message, params)
+      problem.hint = problem.hint or hint_for(problem.message, params, path)
       problems[#problems + 1] = problem
    end
    return ok and rows or nil

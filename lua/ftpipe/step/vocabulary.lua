@@ -1,7 +1,6 @@
 --- ft.vocabulary: a WordPiece vocabulary learnt from unlabelled text, for an encoder that is trained from scratch.
 --
--- Gives { dir, tokenizer, report }; the tokeniser's files lie in dir, and as long as the run is unfinished, each process that needs
--- them finds them there.
+-- Gives { dir, tokenizer, report }; the tokeniser's files lie in dir, in the store.
 
 local failure = require "ftpipe.failure"
 local fs = require "ftpipe.core.fs"
@@ -10,7 +9,7 @@ local text = require "ftpipe.core.text"
 local unlabelled = require "ftpipe.unlabelled"
 local vocabulary = require "ftpipe.vocabulary"
 
-local step = { kind = "vocabulary", version = 1, exact = true, seedless = true, stored = false, inputs = {} }
+local step = { kind = "vocabulary", version = 1, exact = true, seedless = true, streams = true, inputs = {} }
 
 step.params = {
    from = { type = "list", required = true, help = "files and folders" },
@@ -44,14 +43,21 @@ local function train(ctx, dir, params)
    return report
 end
 
-function step.run(ctx, _, params)
-   local dir, record = ctx.dir .. "/tokenizer", ctx.dir .. "/vocabulary.json"
-   local report = fs.stat(record) and json.decode(fs.read(record))
-   if not report then
-      report = train(ctx, dir, params)
-      failure.try("system", fs.write(record, json.encode(report)))
-   end
+local function artifact_in(dir, report)
+   dir = dir .. "/tokenizer"
    return { dir = dir, tokenizer = failure.try("data", text.load(dir)), report = report }
+end
+
+function step.save(dir, learnt)
+   failure.try("system", fs.write(dir .. "/vocabulary.json", json.encode(learnt.report)))
+   return { type = "files", shared = {} }
+end
+
+function step.load(dir) return artifact_in(dir, json.decode(failure.try("data", fs.read(dir .. "/vocabulary.json")))) end
+
+function step.run(ctx, _, params)
+   local dir = ctx:place()
+   return artifact_in(dir, train(ctx, dir .. "/tokenizer", params))
 end
 
 return step
