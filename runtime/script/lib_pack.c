@@ -589,6 +589,10 @@ static const luaL_Reg functions[] = {
 
 int ft_open_pack(lua_State *L)
 {
+    /* The classes of what is read: without them it would never be released. */
+    luaL_requiref(L, "ftpipe.core.tensor", ft_open_tensor, 0);
+    luaL_requiref(L, "ftpipe.core.text", ft_open_text, 0);
+    lua_pop(L, 2);
     ft_lua_class(L, BYTES, methods, bytes_close);
     luaL_newlib(L, functions);
     return 1;
