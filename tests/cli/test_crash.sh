@@ -72,6 +72,7 @@ is() { [ "$(state "$1" 2> /dev/null)" = "$2" ]; }
 step=$(worker tuned)
 kill -TSTP $pid
 until_it is $pid T
+until_it is "$step" T
 check "Ctrl-Z stops the step too" is "$step" T
 kill -CONT $pid
 until_it sh -c "! grep -q 'State:.T' /proc/$step/status"

@@ -18,14 +18,14 @@ check "the head's source is in the model" grep -q row_softmax "$work/attention/m
 check "predict compiles the head again and gives the same" "$FTPIPE" lua tests/cli/same_predictions.lua "$work/attention/predictions.csv" \
     "$work/again.jsonl"
 
-loop() { "$FTPIPE" run pipelines/own_loop.lua $given --set lr=2e-3 --checkpoint 0 "$@" > /dev/null 2> "$work/message"; }
+loop() { "$FTPIPE" run pipelines/own_loop.lua $given --set lr=2e-3 --set epochs=12 --checkpoint 0 "$@" > /dev/null 2> "$work/message"; }
 loop --out "$work/loop"
 loop --set written_out=false --out "$work/finetune"
 check "a loop written out gives ft.finetune's weights bit for bit" cmp -s "$work/loop/model/model.safetensors" \
     "$work/finetune/model/model.safetensors"
 export FTPIPE_CACHE="$work/killed.cache"      # nothing is taken over from the undisturbed run
 # shellcheck disable=SC2086
-(exec "$FTPIPE" run pipelines/own_loop.lua $given --set lr=2e-3 --checkpoint 0 --out "$work/killed" > /dev/null 2>&1) &
+(exec "$FTPIPE" run pipelines/own_loop.lua $given --set lr=2e-3 --set epochs=12 --checkpoint 0 --out "$work/killed" > /dev/null 2>&1) &
 pid=$!
 while [ ! -s "$work/killed/log.jsonl" ] || [ "$(wc -l < "$work/killed/log.jsonl")" -lt 20 ]; do
     kill -0 $pid 2> /dev/null || break
@@ -38,8 +38,8 @@ loop --out "$work/killed" --set lr=1e-3
 check "other parameters are another plan, because the loop sees them" grep -q "unfinished run of another plan" "$work/message"
 given=${given#--quiet }
 loop --out "$work/killed"
-check "it does not begin again" grep -q "train: goes on after update [0-9]* of 45" "$work/message"
-check "the log holds each update once" test "$(wc -l < "$work/killed/log.jsonl")" -eq 45
+check "it does not begin again" grep -q "train: goes on after update [0-9]* of 180" "$work/message"
+check "the log holds each update once" test "$(wc -l < "$work/killed/log.jsonl")" -eq 180
 check "the loop goes on where it was and ends with the same bits" cmp -s "$work/loop/model/model.safetensors" \
     "$work/killed/model/model.safetensors"
 
