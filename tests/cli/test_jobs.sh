@@ -20,9 +20,10 @@ begin() { # begin OUT [options]: become the job, with a store of its own
 job() { (begin "$@") > /dev/null 2> message; }
 same() { for f in model/model.safetensors metrics.json predictions.csv; do cmp -s "whole/$f" "$1/$f" || return 1; done; }
 updates() { sed 's/.*"stage":"\([a-z]*\)","step":\([0-9]*\),.*/\1 \2/' "$1/log.jsonl" | sort; }
-# pids OUT [STEP]: the workers of that run, or the one of that step, by the system's own table (a bare machine has no ps)
+# pids OUT [STEP]: the workers of that run here, or the one of that step, by the system's own table (a bare machine has no ps)
 pids() {
     grep -lsF -e --worker /proc/[0-9]*/cmdline | while read -r file; do
+        [ "$(readlink "${file%/cmdline}/cwd")" = "$(pwd -P)" ] || continue
         case " $(cat "$file" 2> /dev/null | tr '\0' ' ')" in
         *" --worker ${2:-}"*" --out $1 "*) file=${file#/proc/} && echo "${file%/cmdline}" ;;
         esac
