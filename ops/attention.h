@@ -45,9 +45,9 @@ static inline int64_t place(const head *h, int64_t i) { return h->places ? h->pl
 /* Hand out `n` numbers of a slice, or only count them. */
 static inline float *carve(char *base, size_t *used, int64_t n)
 {
-    float *p = base ? (float *)(base + *used) : NULL;
-    *used += (size_t)ft_round_up(n * (int64_t)sizeof(float), 64);
-    return p;
+    const size_t at = ft_carve(used, n * (int64_t)sizeof(float));
+
+    return base ? (float *)(base + at) : NULL;
 }
 
 /* ==== In and out ==== */

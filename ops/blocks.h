@@ -6,6 +6,7 @@
 #ifndef FT_OPS_BLOCKS_H
 #define FT_OPS_BLOCKS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef _OPENMP
@@ -43,6 +44,15 @@ static inline void ft_block_fold(const float *part, int64_t blocks, int64_t stri
 #pragma omp simd
         for (int64_t c = 0; c < C; c++) out[c] += p[c];
     }
+}
+
+/* Where the next `bytes` of a workspace begin, counted from its start: whole cache lines. */
+static inline size_t ft_carve(size_t *used, int64_t bytes)
+{
+    const size_t at = *used;
+
+    *used += (size_t)ft_round_up(bytes, 64);
+    return at;
 }
 
 #endif

@@ -10,8 +10,8 @@
  *
  *   dg = dy W2   du = dg f'(u)   dx = bf16(du) W1   dW2 = dy^T bf16(f(u))   dW1 = bf16(du)^T x   db1[c] = sum_r du[r,c]
  *
- * The inner numbers are the largest of a layer (F is 4H in most encoders). In float32 they would go to memory and back five
- * times, which takes longer than the products where these have matrix instructions. Here they exist for one panel of rows, in a
+ * The inner numbers are the largest of a layer (F is 4H in most encoders); as ops of their own the parts would bring them to
+ * memory and back five times in float32. Here they exist for one panel of rows, in a
  * core's own cache; what backward needs is kept in half the size. Its factors of the weight gradients are laid out as
  * ops/product/bf16.h wants them for FT_BF16_GROUP rows at a time, and multiplied before the next.
  */
@@ -23,13 +23,11 @@
 #include "ops/operands.h"
 #include "ops/ops.h"
 
-#define PIECE 256       /* numbers of a row handled at once */
-#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
+#define PIECE 256 /* numbers of a row handled at once */
 #define MANY                                                                                                           \
-    2048 /* rows from which on matrix instructions take TALL at once: a weight then comes to the core less often */
+    2048 /* rows from which on matrix instructions take TALL at once, for which a weight comes to the core once */
 #define TALL 160   /* a sixth of a group, so that few threads have the same to do */
 #define CHUNK 1536 /* inner numbers of each: more would leave a core's cache; fewer made it slower */
-#define PANELS (FT_BF16_GROUP / (FT_BF16_ROWS / 2)) /* of a group, at most */
 
 /* Sizes, maps, and where in the workspace things lie: first one slice for each thread, then what they share. */
 typedef struct job {
@@ -41,14 +39,6 @@ typedef struct job {
     size_t panel, inner, active, result, library, slice;          /* of a slice */
     size_t w_up, w_down, up_dy, up_x, down_dy, down_x, sums, all; /* shared */
 } job;
-
-static size_t carve(size_t *used, int64_t bytes)
-{
-    const size_t at = *used;
-
-    *used += (size_t)ft_round_up(bytes, 64);
-    return at;
-}
 
 static int64_t blocks_of_64(int64_t n) { return ft_round_up(n, 64); }
 
@@ -71,21 +61,21 @@ static job job_of(const ft_op_call *c, int backward)
     j.down = (ft_bf16_map){ .R = j.R, .O = j.O, .I = j.F, .w = c->in[3]->data, .weight = c->in[3]->weight };
     j.p_up = ft_bf16_plan_of(&j.up);
     j.p_down = ft_bf16_plan_of(&j.down);
-    j.panel = carve(&used, 2 * rows * wide);
-    j.inner = carve(&used, 4 * rows * j.chunk);
-    j.active = carve(&used, 2 * rows * ft_bf16_even(j.chunk) * (1 + backward));
-    j.result = carve(&used, 4 * rows * ft_most(j.H, j.O));
-    j.library = carve(&used, (int64_t)ft_most((int64_t)ft_bf16_scratch(j.p_up), (int64_t)ft_bf16_scratch(j.p_down)));
+    j.panel = ft_carve(&used, 2 * rows * wide);
+    j.inner = ft_carve(&used, 4 * rows * j.chunk);
+    j.active = ft_carve(&used, 2 * rows * ft_bf16_even(j.chunk) * (1 + backward));
+    j.result = ft_carve(&used, tiles ? 0 : 4 * rows * ft_most(j.H, j.O));
+    j.library = ft_carve(&used, (int64_t)ft_most((int64_t)ft_bf16_scratch(j.p_up), (int64_t)ft_bf16_scratch(j.p_down)));
     j.slice = used;
     used *= (size_t)ft_slices();
-    j.w_up = carve(&used, (int64_t)ft_bf16_packed(&j.up, backward));
-    j.w_down = carve(&used, (int64_t)ft_bf16_packed(&j.down, backward));
+    j.w_up = ft_carve(&used, (int64_t)ft_bf16_packed(&j.up, backward));
+    j.w_down = ft_carve(&used, (int64_t)ft_bf16_packed(&j.down, backward));
     if (backward) {
-        j.up_dy = carve(&used, 2 * j.F * T);
-        j.up_x = carve(&used, 2 * blocks_of_64(j.H) * T);
-        j.down_dy = carve(&used, 2 * j.O * T);
-        j.down_x = carve(&used, 2 * blocks_of_64(j.F) * T);
-        j.sums = carve(&used, 4 * j.F * PANELS);
+        j.up_dy = ft_carve(&used, 2 * j.F * T);
+        j.up_x = ft_carve(&used, 2 * blocks_of_64(j.H) * T);
+        j.down_dy = ft_carve(&used, 2 * j.O * T);
+        j.down_x = ft_carve(&used, 2 * blocks_of_64(j.F) * T);
+        j.sums = ft_carve(&used, 4 * j.F * FT_BF16_PANELS);
     }
     j.all = used;
     return j;
@@ -338,7 +328,7 @@ static void forward(const ft_op_call *c)
     const uint16_t *w_up = ft_bf16_weight(&j.up, 0, shared(&j, j.w_up));
     const uint16_t *w_down = ft_bf16_weight(&j.down, 0, shared(&j, j.w_down));
 
-#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (j.R > each && j.R * j.F * j.H > SMALL)
+#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (j.R > each && j.R * j.F * j.H > FT_BF16_SMALL)
     for (int64_t at = 0; at < j.R; at += each) forward_panel(&j, at, ft_least(each, j.R - at), w_up, w_down);
 }
 
@@ -446,7 +436,7 @@ static void all_groups(const job *j, const wanted *w)
     const int64_t tasks = (w->down ? blocks(j->O) : 0) + (w->up ? blocks(j->F) : 0);
     float *sums = shared(j, j->sums);
 
-#pragma omp parallel num_threads(ft_workers()) if (j->R > each && j->R * j->F * j->H > SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (j->R > each && j->R * j->F * j->H > FT_BF16_SMALL)
     for (int64_t from = 0; from < j->R; from += FT_BF16_GROUP) {
         const int64_t to = ft_least(from + FT_BF16_GROUP, j->R);
 #pragma omp for schedule(dynamic)

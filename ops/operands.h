@@ -28,22 +28,26 @@ static inline void ft_paired_operand(const uint16_t *x, int64_t ld, int64_t n, i
 /* to (C, 32) = x (n,C) turned, n <= 32, zeros beyond; rows of `to` are `size` apart. */
 static inline void ft_turned_operand(const uint16_t *x, int64_t ld, int64_t n, int64_t C, int64_t size, uint16_t *to)
 {
+    const ft_vs zero = { 0 };
+
     for (int64_t c = 0; c < C; c += FT_LANES)
         for (int64_t r = 0; r < 32; r += 2 * FT_LANES) {
             uint16_t *t = to + c * size + r;
-            if (r + 2 * FT_LANES <= n && c + FT_LANES <= C) {
+            if (c + FT_LANES <= C) {
                 ft_vu both[FT_LANES] __attribute__((aligned(64)));
                 uint16_t lines[2 * FT_LANES * FT_LANES] __attribute__((aligned(64)));
                 for (int64_t i = 0; i < FT_LANES; i++) {
-                    const uint16_t *a = x + (r + 2 * i) * ld + c;
-                    both[i] = ft_pair_vectors(*(const ft_vs *)a, *(const ft_vs *)(a + ld));
+                    const int64_t row = r + 2 * i;
+                    const uint16_t *a = x + row * ld + c;
+                    both[i] = ft_pair_vectors(row < n ? *(const ft_vs *)a : zero,
+                                              row + 1 < n ? *(const ft_vs *)(a + ld) : zero);
                 }
                 ft_tile_transpose((const float *)(const void *)both, FT_LANES, (float *)(void *)lines, FT_LANES);
                 for (int64_t i = 0; i < FT_LANES; i++)
                     memcpy(t + i * size, lines + i * 2 * FT_LANES, sizeof *t * 2 * FT_LANES);
                 continue;
             }
-            for (int64_t i = 0; i < ft_least(FT_LANES, C - c); i++)
+            for (int64_t i = 0; i < C - c; i++)
                 for (int64_t k = 0; k < 2 * FT_LANES; k++) t[i * size + k] = r + k < n ? x[(r + k) * ld + c + i] : 0;
         }
 }

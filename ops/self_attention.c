@@ -24,8 +24,6 @@
 #include "ops/tile_bf16.h"
 
 #define QUERIES 32
-#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
-#define PANELS (FT_BF16_GROUP / (FT_BF16_ROWS / 2)) /* of a group of rows, at most */
 
 /* One head of one row: rows of queries, keys, values and the context's gradient (whole(L), K); turned (K/2, L, 2); as pairs of
  * rows (L/2, width, 2); tiles of dropped P and dS, and those turned. */
@@ -153,23 +151,6 @@ static void narrow_tile(const float *s, int64_t ld_s, int64_t m, int64_t n, uint
     }
 }
 
-/* to (n rounded up to 16, QUERIES) = from (m,n) turned, zeros for what is beyond m; from has zeros beyond n. */
-static void turn_tile(const uint16_t *from, int64_t ld, int64_t m, int64_t n, uint16_t *to)
-{
-    static const ft_vs zero;
-
-    for (int64_t c = 0; c < n; c += FT_LANES) {
-        ft_vu both[FT_LANES] __attribute__((aligned(64)));
-        for (int64_t i = 0; i < FT_LANES; i++) {
-            const uint16_t *a = from + 2 * i * ld + c;
-            both[i] =
-                ft_pair_vectors(2 * i < m ? *(const ft_vs *)a : zero, 2 * i + 1 < m ? *(const ft_vs *)(a + ld) : zero);
-        }
-        ft_tile_transpose((const float *)(const void *)both, FT_LANES, (float *)(void *)(to + c * QUERIES),
-                          QUERIES / 2);
-    }
-}
-
 /* Rows of A and of C reach to whole tiles; what lies there is of no consequence. */
 static void product(int64_t M, int64_t N, int64_t K, const uint16_t *a, int64_t lda, const uint16_t *b, int64_t ldb,
                     int add, float *c, int64_t ldc)
@@ -229,8 +210,8 @@ static void backward_tile(const operands *o, int64_t q0, int64_t m, int64_t k0, 
     }
     narrow_tile(h->s, ld, m, n, o->p, narrow_ld);
     narrow_tile(h->ds, ld, m, n, o->ds, narrow_ld);
-    turn_tile(o->p, narrow_ld, m, n, o->pt);
-    turn_tile(o->ds, narrow_ld, m, n, o->dst);
+    ft_turned_operand(o->p, narrow_ld, m, wide, QUERIES, o->pt); /* zeros beyond n */
+    ft_turned_operand(o->ds, narrow_ld, m, wide, QUERIES, o->dst);
     product(n, w, QUERIES, o->pt, QUERIES, o->gp + q0 * w, w, q0 > 0, h->dv + k0 * w, w);
     product(n, w, QUERIES, o->dst, QUERIES, o->qp + q0 * w, w, q0 > 0, h->dk + k0 * w, w);
     product(m, w, whole(n), o->ds, narrow_ld, o->kp + k0 * w, w, k0 > 0, h->dq + q0 * w, w);
@@ -300,14 +281,6 @@ typedef struct job {
     size_t panel, inner, library, slice, weight, rows, dy, x, sums, all;
 } job;
 
-static size_t place_bytes(size_t *used, int64_t bytes)
-{
-    const size_t at = *used;
-
-    *used += (size_t)ft_round_up(bytes, 64);
-    return at;
-}
-
 static operands operands_of(const ft_op_call *c)
 {
     const int64_t heads = c->attr.i[0], H = c->in[0]->shape.dim[1], d = H / heads;
@@ -332,18 +305,18 @@ static job job_of(const ft_op_call *c, int backward)
 
     j.m = (ft_bf16_map){ .R = T, .O = O, .I = H, .w = c->in[1]->data, .weight = c->in[1]->weight };
     j.p = ft_bf16_plan_of(&j.m);
-    j.panel = place_bytes(&used, 2 * room * ft_bf16_even(H));
-    j.inner = place_bytes(&used, 4 * room * (backward ? H : O));
-    j.library = place_bytes(&used, (int64_t)ft_bf16_scratch(j.p));
+    j.panel = ft_carve(&used, 2 * room * ft_bf16_even(H));
+    j.inner = ft_carve(&used, 4 * room * (backward ? H : O));
+    j.library = ft_carve(&used, (int64_t)ft_bf16_scratch(j.p));
     used = (size_t)ft_most((int64_t)used, (int64_t)carve_head(&o, NULL, c->attr.rows->max_len, backward));
     j.slice = (size_t)ft_round_up((int64_t)used, 64);
     used = j.slice * (size_t)ft_slices();
-    j.weight = place_bytes(&used, (int64_t)ft_bf16_packed(&j.m, backward));
-    j.rows = place_bytes(&used, 2 * (T + room) * j.ld); /* forward where qkv is not saved; the gradient of qkv */
+    j.weight = ft_carve(&used, (int64_t)ft_bf16_packed(&j.m, backward));
+    j.rows = ft_carve(&used, 2 * (T + room) * j.ld); /* forward where qkv is not saved; the gradient of qkv */
     if (backward) {
-        j.dy = place_bytes(&used, 2 * O * some);
-        j.x = place_bytes(&used, 2 * ft_round_up(H, 64) * some);
-        j.sums = place_bytes(&used, 4 * O * PANELS);
+        j.dy = ft_carve(&used, 2 * O * some);
+        j.x = ft_carve(&used, 2 * ft_round_up(H, 64) * some);
+        j.sums = ft_carve(&used, 4 * O * FT_BF16_PANELS);
     }
     j.all = used;
     return j;
@@ -440,7 +413,7 @@ static void forward(const ft_op_call *c)
     const uint16_t *w = ft_bf16_weight(&j.m, 0, shared(&j, j.weight));
     uint16_t *qkv = c->saved[0] ? c->saved[0]->data : shared(&j, j.rows);
 
-#pragma omp parallel num_threads(ft_workers()) if (j.T > each && j.T * j.O * j.H > SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (j.T > each && j.T * j.O * j.H > FT_BF16_SMALL)
     {
         operands o = operands_of(c);
         if (tasks) carve_head(&o, own(&j, ft_worker(), 0), rows->max_len, 0);
@@ -493,7 +466,7 @@ static void map_backward(const job *j, const uint16_t *w)
     const int64_t T = ft_bf16_even(j->T), each = ft_bf16_each(j->T);
     float *sums = shared(j, j->sums);
 
-#pragma omp parallel num_threads(ft_workers()) if (j->T > each && j->T * j->O * j->H > SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (j->T > each && j->T * j->O * j->H > FT_BF16_SMALL)
     for (int64_t from = 0; from < j->T; from += FT_BF16_GROUP) {
         const int64_t to = ft_least(from + FT_BF16_GROUP, j->T);
 #pragma omp for schedule(dynamic)

@@ -5,6 +5,9 @@ local json = require "ftpipe.core.json"
 
 local checkpoint_files = {}
 
+--- Bytes that an index may have.
+checkpoint_files.INDEX = 32 << 20
+
 --- The parts that an index names, in order; nil where the text is no index.
 ---@param text string?
 ---@return string[]|nil

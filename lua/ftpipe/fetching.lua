@@ -5,6 +5,7 @@ local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
 local sys = require "ftpipe.core.sys"
 local cache = require "ftpipe.cache"
+local checkpoint_files = require "ftpipe.checkpoint_files"
 local failure = require "ftpipe.failure"
 local hub = require "ftpipe.hub"
 local remote = require "ftpipe.remote"
@@ -146,7 +147,7 @@ end
 
 -- The text of a file of a repository, into memory.
 local function text_of(spec, listing, name, opts)
-   local what = asked({ take = "text", most = hub.INDEX }, hub.file_url(spec.hub, listing.commit, name))
+   local what = asked({ take = "text", most = checkpoint_files.INDEX }, hub.file_url(spec.hub, listing.commit, name))
    return ask(opts, { { text = spec.text .. " " .. name, what = what } })[1].text
 end
 

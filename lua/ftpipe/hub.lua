@@ -14,9 +14,6 @@ local patterns = require "ftpipe.reading.files"
 
 local hub = {}
 
-local INDEX = 32 << 20      -- bytes that an index of weights may have
-hub.INDEX = INDEX
-
 local function variable(name)
    local value = sys.getenv(name)
    return value and value ~= "" and value or nil
@@ -201,7 +198,7 @@ function hub.find(spec)
    if not dir or fs.stat(dir) ~= "directory" then return nil end
    local note = hub.noted(spec) or {}
    local names = type(note.files) == "table" and note.files or names_below(dir, "", {})
-   local needed, whole = hub.needed(spec, names, function(name) return fs.read(dir .. "/" .. name, INDEX) end)
+   local needed, whole = hub.needed(spec, names, function(name) return fs.read(dir .. "/" .. name, checkpoint_files.INDEX) end)
    if #needed == 0 or not whole then return nil end
    for _, name in ipairs(needed) do      -- a link may outlive its blob, an index have come before its parts
       if not fs.stat(dir .. "/" .. name) then return nil end

@@ -91,7 +91,7 @@ local fused = { gelu = 0, gelu_tanh = 1, silu = 2, relu = 3 } -- as in ops/activ
 ---@param activation string "gelu", "relu", ...
 function nn.feed_forward(x, up, down, activation)
    local kind, first, second = fused[activation], up.specs.weight.shape, down.specs.weight.shape
-   if kind and graph.rounds(first[1], first[2]) and graph.rounds(second[1], second[2]) then
+   if kind and up.bias and graph.rounds(first[1], first[2]) and graph.rounds(second[1], second[2]) then
       return apply("feed_forward", { i = { kind } }, x, up.weight, up.bias, down.weight)
    end
    return nn.affine(apply(activation, nil, nn.affine(x, up.weight), up.bias), down.weight)

@@ -217,7 +217,7 @@ local function execute(run)
       local state = run.schedule:state(step)
       if state.record and not state.ran then taken[#taken + 1] = state.key end
    end
-   table.move(downloads_of(run), 1, #downloads_of(run), #taken + 1, taken)
+   for _, key in ipairs(downloads_of(run)) do taken[#taken + 1] = key end
    if #taken > 0 then run.schedule.store:note { event = "use", keys = taken } end
    workers.phase(run, ".results")
 end

@@ -16,7 +16,6 @@
 #define FEW 1024 /* rows below which panels have half of that, for the sake of balance */
 #define OUTS FT_BF16_OUTS
 #define GROUP FT_BF16_GROUP
-#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
 static const int64_t row_sizes[] = { ROWS, ROWS / 2, ROWS / 4 };
 static const int64_t sum_sizes[] = { 480, 224, 96,
@@ -246,7 +245,7 @@ static void all_rows(const rows_job *j, const plan *p, const room *r)
 {
     const int64_t n = cuts(j->m->R);
 
-#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (n > 1 && j->m->R * j->N * j->K > SMALL)
+#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (n > 1 && j->m->R * j->N * j->K > FT_BF16_SMALL)
     for (int64_t k = 0; k < n; k++) one_panel(j, p, r, k);
 }
 
@@ -387,7 +386,7 @@ static void all_groups(const grad_job *j)
 {
     const int64_t T = ft_bf16_even(j->m->R);
 
-#pragma omp parallel num_threads(ft_workers()) if (T * j->m->O * j->m->I > SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (T * j->m->O * j->m->I > FT_BF16_SMALL)
     for (int64_t from = 0; from < T; from += GROUP) {
         const int64_t to = ft_least(from + GROUP, T);
 #pragma omp for schedule(static)

@@ -19,7 +19,7 @@ function step.files(params)
       out[#out + 1] = from .. "/" .. name
    end
    local weights = checkpoint_files.weights(function(name) return fs.stat(from .. "/" .. name) ~= nil end,
-      function(name) return fs.read(from .. "/" .. name, 32 << 20) end)
+      function(name) return fs.read(from .. "/" .. name, checkpoint_files.INDEX) end)
    for _, name in ipairs(#weights > 0 and weights or { "model.safetensors" }) do out[#out + 1] = from .. "/" .. name end
    return out
 end
