@@ -45,11 +45,17 @@ static inline void ft_tile16_end(void) { __asm__ volatile("tilerelease"); }
 #define FT_TILE16_ZERO(n) __asm__ volatile("tilezero %%tmm" #n : :)
 #define FT_TILE16_DOT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
 
+/* Rows `from` to `to` of each 16 rows of pairs of another B, as far apart as B's own, that is brought to the cache meanwhile. */
+typedef struct ft_tile16_ahead {
+    const uint16_t *b;
+    int64_t from, to;
+} ft_tile16_ahead;
+
 /* One block of m x n registers, m and n 1 or 2 and constant, begun with `start` (rows ld_start apart; NULL: zeros). */
 static inline __attribute__((always_inline)) void ft_tile16_block(const int m, const int n, int64_t K,
                                                                   const uint16_t *a, int64_t lda, const uint16_t *b,
-                                                                  int64_t ldb, const float *start, int64_t ld_start,
-                                                                  float *c, int64_t ldc)
+                                                                  int64_t ldb, ft_tile16_ahead next, const float *start,
+                                                                  int64_t ld_start, float *c, int64_t ldc)
 {
     if (start) {
         FT_TILE16_LOAD(0, start, 4 * ld_start);
@@ -67,6 +73,8 @@ static inline __attribute__((always_inline)) void ft_tile16_block(const int m, c
         if (m > 1) FT_TILE16_LOAD(5, a + 16 * lda, 2 * lda);
         FT_TILE16_LOAD(6, b, 4 * ldb);
         if (n > 1) FT_TILE16_LOAD(7, b + 32, 4 * ldb);
+        for (int64_t r = next.from; r < next.to; r++)
+            for (int i = 0; i < n; i++) __builtin_prefetch(next.b + (k + 2 * r) * ldb + 32 * i, 0, 2);
         FT_TILE16_DOT(0, 4, 6);
         if (n > 1) FT_TILE16_DOT(1, 4, 7);
         if (m > 1) FT_TILE16_DOT(2, 5, 6);
@@ -80,16 +88,17 @@ static inline __attribute__((always_inline)) void ft_tile16_block(const int m, c
 
 /* A block of up to 32 x 32: one or two registers high and wide. */
 static inline void ft_tile16_part(int64_t M, int64_t N, int64_t K, const uint16_t *a, int64_t lda, const uint16_t *b,
-                                  int64_t ldb, const float *start, int64_t ld_start, float *c, int64_t ldc)
+                                  int64_t ldb, ft_tile16_ahead next, const float *start, int64_t ld_start, float *c,
+                                  int64_t ldc)
 {
     if (M > 16 && N > 16)
-        ft_tile16_block(2, 2, K, a, lda, b, ldb, start, ld_start, c, ldc);
+        ft_tile16_block(2, 2, K, a, lda, b, ldb, next, start, ld_start, c, ldc);
     else if (M > 16)
-        ft_tile16_block(2, 1, K, a, lda, b, ldb, start, ld_start, c, ldc);
+        ft_tile16_block(2, 1, K, a, lda, b, ldb, next, start, ld_start, c, ldc);
     else if (N > 16)
-        ft_tile16_block(1, 2, K, a, lda, b, ldb, start, ld_start, c, ldc);
+        ft_tile16_block(1, 2, K, a, lda, b, ldb, next, start, ld_start, c, ldc);
     else
-        ft_tile16_block(1, 1, K, a, lda, b, ldb, start, ld_start, c, ldc);
+        ft_tile16_block(1, 1, K, a, lda, b, ldb, next, start, ld_start, c, ldc);
 }
 
 static inline void ft_tile16_product(int64_t M, int64_t N, int64_t K, const uint16_t *a, int64_t lda, const uint16_t *b,
@@ -98,7 +107,8 @@ static inline void ft_tile16_product(int64_t M, int64_t N, int64_t K, const uint
     for (int64_t i = 0; i < M; i += 32)
         for (int64_t j = 0; j < N; j += 32) {
             float *to = c + i * ldc + j;
-            ft_tile16_part(M - i, N - j, K, a + i * lda, lda, b + 2 * j, ldb, add ? to : NULL, ldc, to, ldc);
+            ft_tile16_part(M - i, N - j, K, a + i * lda, lda, b + 2 * j, ldb, (ft_tile16_ahead){ 0 }, add ? to : NULL,
+                           ldc, to, ldc);
         }
 }
 

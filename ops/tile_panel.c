@@ -17,7 +17,7 @@
 
 /* A block at the edge: rows and columns that C lacks stay here. `bias` is of its first column. */
 static void edge(const ft_panel *p, int64_t rows, int64_t columns, const uint16_t *a, const uint16_t *b,
-                 const float *bias, float *c)
+                 ft_tile16_ahead next, const float *bias, float *c)
 {
     float block[SIDE * SIDE] __attribute__((aligned(64)));
     const int begun = p->add || bias;
@@ -25,30 +25,42 @@ static void edge(const ft_panel *p, int64_t rows, int64_t columns, const uint16_
     if (begun) memset(block, 0, sizeof block);
     for (int64_t i = 0; begun && i < rows; i++)
         memcpy(block + i * SIDE, p->add ? c + i * p->ldc : bias, sizeof *c * (size_t)columns);
-    ft_tile16_part(rows, columns, p->K, a, p->lda, b, 64, begun ? block : NULL, SIDE, block, SIDE);
+    ft_tile16_part(rows, columns, p->K, a, p->lda, b, 64, next, begun ? block : NULL, SIDE, block, SIDE);
     for (int64_t i = 0; i < rows; i++) memcpy(c + i * p->ldc, block + i * SIDE, sizeof *c * (size_t)columns);
 }
 
+/* The columns of B from n on. */
+static const uint16_t *columns_of(const ft_panel *p, const uint16_t *B, int64_t n)
+{
+    return B + n / 64 * 64 * (p->deep ? p->deep : p->K) + 2 * (n % 64);
+}
+
+/* While the rows of A are multiplied by some columns of B, the next ones come to the cache: each block of rows asks for its share. */
 void FT_KERNEL(ft_tile_panel)(const ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C)
 {
-    const int64_t block = 64 * (p->deep ? p->deep : p->K);
+    const int64_t blocks = (p->M + SIDE - 1) / SIDE;
 
     if (!p->bias) bias = NULL;
     ft_tile16_begin();
-    for (int64_t n = 0; n < p->N; n += SIDE)
-        for (int64_t m = 0; m < p->M; m += SIDE) {
-            const int64_t rows = ft_least(SIDE, p->M - m), columns = ft_least(SIDE, p->N - n);
-            const uint16_t *a = A + m * p->lda, *b = B + n / 64 * block + 2 * (n % 64);
+    for (int64_t n = 0; n < p->N; n += SIDE) {
+        const int64_t columns = ft_least(SIDE, p->N - n);
+        const int more = n + SIDE < p->N;
+        const uint16_t *b = columns_of(p, B, n), *b_next = more ? columns_of(p, B, n + SIDE) : NULL;
+        for (int64_t k = 0; k < blocks; k++) {
+            const int64_t m = k * SIDE, rows = ft_least(SIDE, p->M - m);
+            const uint16_t *a = A + m * p->lda;
+            const ft_tile16_ahead next = { b_next, 16 * k / blocks, more ? 16 * (k + 1) / blocks : 0 };
             float *c = C + m * p->ldc + n;
             if (rows % 16 || columns % 16)
-                edge(p, rows, columns, a, b, bias ? bias + n : NULL, c);
+                edge(p, rows, columns, a, b, next, bias ? bias + n : NULL, c);
             else
-                ft_tile16_part(rows, columns, p->K, a, p->lda, b, 64,
+                ft_tile16_part(rows, columns, p->K, a, p->lda, b, 64, next,
                                p->add ? c
                                : bias ? bias + n
                                       : NULL,
                                p->add ? p->ldc : 0, c, p->ldc);
         }
+    }
     ft_tile16_end();
 }
 
