@@ -137,12 +137,36 @@ static void pack_inputs(const head *h, const float *qkv, float *v)
 
 /* ==== One head of one row ==== */
 
+static void drop_row(int64_t n, const ft_draw *draw, int32_t threshold, float *s)
+{
+    for (int64_t j = 0; j < n; j += FT_LANES) *(ft_vi *)(s + j) = kept(draw + j, threshold) & *(const ft_vi *)(s + j);
+}
+
+static inline __attribute__((always_inline)) void gradient_part(const int drop, const ft_dropout *p, int64_t n,
+                                                                const ft_draw *draw, float lse, float delta, float *s,
+                                                                float *ds)
+{
+    for (int64_t j = 0; j < n; j += FT_LANES)
+        gradient_vector(drop, p, draw + j, lse, delta, (ft_vf *)(s + j), (ft_vf *)(ds + j));
+}
+
+static void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, float lse, float delta, float *s,
+                         float *ds)
+{
+    if (p->threshold)
+        gradient_part(1, p, n, draw, lse, delta, s, ds);
+    else
+        gradient_part(0, p, n, draw, lse, delta, s, ds);
+}
+
 static void forward_tile(const head *h, int64_t q0, int64_t n, float *ctx, float *lse)
 {
     float largest[MANY], sum[MANY];
 
     ft_tile_product(0, n, h->padded, h->d, h->q + q0 * h->width, h->width, h->kt, h->ld, 0, h->s, h->ld);
     softmax_tile(h, q0, n, largest, sum);
+    for (int64_t i = 0; i < n && h->p.threshold; i++)
+        drop_row(h->padded, h->draw + i * h->padded, (int32_t)h->p.threshold, h->s + i * h->ld);
     ft_tile_product(0, n, h->width, h->L, h->s, h->ld, h->v, h->width, 0, h->dq, h->width);
     for (int64_t i = 0; i < n; i++) unpack(h, h->dq + i * h->width, 1, h->p.scale / sum[i], 0, ctx + i * h->H, h->H);
     if (!lse) return;

@@ -117,36 +117,24 @@ static inline ft_vi kept(const ft_draw *draw, int32_t threshold)
     return (ft_vi)(__builtin_convertvector(*(const ft_vh *)draw, ft_vi) >= threshold);
 }
 
-static inline void drop_row(int64_t n, const ft_draw *draw, int32_t threshold, float *s)
+/* From S and d(dropped P) to dropped P (in s) and dS (in ds), for one query and some keys. `drop` is a constant. */
+static inline __attribute__((always_inline)) void
+gradient_vector(const int drop, const ft_dropout *p, const ft_draw *draw, float lse, float delta, ft_vf *s, ft_vf *ds)
 {
-    for (int64_t j = 0; j < n; j += FT_LANES) *(ft_vi *)(s + j) = kept(draw + j, threshold) & *(const ft_vi *)(s + j);
-}
+    const ft_vf y = ft_vexp_bounded(*s - lse);
 
-/* From S and d(dropped P) to dropped P (in s) and dS (in ds), for one query. */
-static inline void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, float lse, float delta, float *s,
-                                float *ds)
-{
-    const int32_t threshold = (int32_t)p->threshold;
-    const float scale = p->scale;
-
-    if (!threshold) {
-        for (int64_t j = 0; j < n; j += FT_LANES) {
-            const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - lse);
-            *(ft_vf *)(s + j) = y;
-            *(ft_vf *)(ds + j) = y * (*(const ft_vf *)(ds + j) - delta);
-        }
+    if (!drop) {
+        *s = y;
+        *ds = y * (*ds - delta);
         return;
     }
-    for (int64_t j = 0; j < n; j += FT_LANES) {
-        const ft_vi keep = kept(draw + j, threshold);
-        const ft_vf y = ft_vexp_bounded(*(const ft_vf *)(s + j) - lse);
-        const ft_vf dp = (ft_vf)(keep & *(const ft_vi *)(ds + j)) * scale;
-        *(ft_vf *)(s + j) = (ft_vf)(keep & (ft_vi)y) * scale;
-        *(ft_vf *)(ds + j) = y * (dp - delta);
-    }
+    const ft_vi keep = kept(draw, (int32_t)p->threshold);
+    const ft_vf dp = (ft_vf)(keep & (ft_vi)*ds) * p->scale;
+    *s = (ft_vf)(keep & (ft_vi)y) * p->scale;
+    *ds = y * (dp - delta);
 }
 
-/* Rows of S in h->s become unscaled, dropped P; sum and largest say what is left to do. */
+/* Rows of S in h->s become unscaled P, and what is to be dropped of it is drawn; sum and largest say what is left to do. */
 static inline void softmax_tile(const head *h, int64_t q0, int64_t n, float *largest, float *sum)
 {
     const uint32_t block = (uint32_t)h->index << 16;
@@ -159,8 +147,6 @@ static inline void softmax_tile(const head *h, int64_t q0, int64_t n, float *lar
         largest[i] = largest_of(h->padded, s);
     }
     for (int64_t i = 0; i < n; i++) sum[i] = exp_row(h->padded, h->s + i * h->ld, largest[i]);
-    for (int64_t i = 0; i < n && h->p.threshold; i++)
-        drop_row(h->padded, h->draw + i * h->padded, (int32_t)h->p.threshold, h->s + i * h->ld);
 }
 
 /* ==== Gradients ==== */

@@ -74,14 +74,17 @@ static inline ft_vu ft_pair_vectors(ft_vs a, ft_vs b)
     return __builtin_convertvector(a, ft_vu) | __builtin_convertvector(b, ft_vu) << 16;
 }
 
-/* to (n) = x (n) */
-static inline void ft_round_row(const float *x, int64_t n, uint16_t *to)
+/* to (n) = x (n) times scale */
+static inline void ft_round_scaled(const float *x, int64_t n, float scale, uint16_t *to)
 {
     int64_t i = 0;
 
-    for (; i + FT_LANES <= n; i += FT_LANES) *(ft_vs *)(to + i) = ft_round_vector(*(const ft_vf *)(x + i));
-    for (; i < n; i++) to[i] = ft_round_one(x[i]);
+    for (; i + FT_LANES <= n; i += FT_LANES) *(ft_vs *)(to + i) = ft_round_vector(*(const ft_vf *)(x + i) * scale);
+    for (; i < n; i++) to[i] = ft_round_one(x[i] * scale);
 }
+
+/* to (n) = x (n) */
+static inline void ft_round_row(const float *x, int64_t n, uint16_t *to) { ft_round_scaled(x, n, 1.0f, to); }
 
 /* to (n) = x (n) */
 static inline void ft_widen_row(const uint16_t *x, int64_t n, float *to)

@@ -142,13 +142,39 @@ static void take_inputs(const operands *o, const uint16_t *qkv, int64_t ld)
     turn_channels(h, o->k, o->kt);
 }
 
-/* to (m, whole(n)) of lines `ld` apart = s (m,n), rounded, and zeros. */
-static void narrow_tile(const float *s, int64_t ld_s, int64_t m, int64_t n, uint16_t *to, int64_t ld)
+/* to (whole(n)) = what is kept of s (n), n whole vectors, rounded; and zeros. */
+static void narrow_row(const ft_dropout *p, int64_t n, const ft_draw *draw, const float *s, uint16_t *to)
 {
-    for (int64_t i = 0; i < m; i++) {
-        ft_round_row(s + i * ld_s, n, to + i * ld);
-        memset(to + i * ld + n, 0, sizeof *to * (size_t)(whole(n) - n));
+    for (int64_t j = 0; j < n && !p->threshold; j += FT_LANES)
+        *(ft_vs *)(to + j) = ft_round_vector(*(const ft_vf *)(s + j));
+    for (int64_t j = 0; j < n && p->threshold; j += FT_LANES)
+        *(ft_vs *)(to + j) = ft_round_vector((ft_vf)(kept(draw + j, (int32_t)p->threshold) & *(const ft_vi *)(s + j)));
+    memset(to + n, 0, sizeof *to * (size_t)(whole(n) - n));
+}
+
+/* From S and d(dropped P) of one query and n keys: dropped P and dS, rounded, each (whole(n)) with zeros. */
+static inline __attribute__((always_inline)) void gradient_part(const int drop, const ft_dropout *p, int64_t n,
+                                                                const ft_draw *draw, float lse, float delta,
+                                                                const float *s, const float *ds, uint16_t *to_p,
+                                                                uint16_t *to_ds)
+{
+    for (int64_t j = 0; j < n; j += FT_LANES) {
+        ft_vf x = *(const ft_vf *)(s + j), dx = *(const ft_vf *)(ds + j);
+        gradient_vector(drop, p, draw + j, lse, delta, &x, &dx);
+        *(ft_vs *)(to_p + j) = ft_round_vector(x);
+        *(ft_vs *)(to_ds + j) = ft_round_vector(dx);
     }
+    memset(to_p + n, 0, sizeof *to_p * (size_t)(whole(n) - n));
+    memset(to_ds + n, 0, sizeof *to_ds * (size_t)(whole(n) - n));
+}
+
+static void gradient_row(const ft_dropout *p, int64_t n, const ft_draw *draw, float lse, float delta, const float *s,
+                         const float *ds, uint16_t *to_p, uint16_t *to_ds)
+{
+    if (p->threshold)
+        gradient_part(1, p, n, draw, lse, delta, s, ds, to_p, to_ds);
+    else
+        gradient_part(0, p, n, draw, lse, delta, s, ds, to_p, to_ds);
 }
 
 /* Rows of A and of C reach to whole tiles; what lies there is of no consequence. */
@@ -168,7 +194,8 @@ static void forward_tile(const operands *o, int64_t q0, int64_t n, float *ctx, f
 
     product(n, h->padded, K, o->q + q0 * K, K, o->kt, h->padded, 0, h->s, h->ld);
     softmax_tile(h, q0, n, largest, sum);
-    narrow_tile(h->s, h->ld, n, h->padded, o->p, ld);
+    for (int64_t i = 0; i < n; i++)
+        narrow_row(&h->p, h->padded, h->draw + i * h->padded, h->s + i * h->ld, o->p + i * ld);
     product(n, h->width, whole(h->L), o->p, ld, o->vp, h->width, 0, h->dq, h->width);
     for (int64_t i = 0; i < n; i++) unpack(h, h->dq + i * h->width, 1, h->p.scale / sum[i], 0, ctx + i * h->H, h->H);
     if (!lse) return;
@@ -205,11 +232,9 @@ static void backward_tile(const operands *o, int64_t q0, int64_t m, int64_t k0, 
     if (h->p.threshold) draw_queries(h, block, wide / 8, q0, m);
     for (int64_t i = 0; i < m; i++) {
         hide(h, place(h, q0 + i), k0, n, h->s + i * ld);
-        gradient_row(&h->p, wide, h->draw + i * wide, lse[(q0 + i) * h->heads], h->delta[q0 + i], h->s + i * ld,
-                     h->ds + i * ld);
+        gradient_row(&h->p, n, h->draw + i * wide, lse[(q0 + i) * h->heads], h->delta[q0 + i], h->s + i * ld,
+                     h->ds + i * ld, o->p + i * narrow_ld, o->ds + i * narrow_ld);
     }
-    narrow_tile(h->s, ld, m, n, o->p, narrow_ld);
-    narrow_tile(h->ds, ld, m, n, o->ds, narrow_ld);
     ft_turned_operand(o->p, narrow_ld, m, wide, QUERIES, o->pt); /* zeros beyond n */
     ft_turned_operand(o->ds, narrow_ld, m, wide, QUERIES, o->dst);
     product(n, w, QUERIES, o->pt, QUERIES, o->gp + q0 * w, w, q0 > 0, h->dv + k0 * w, w);
@@ -217,18 +242,18 @@ static void backward_tile(const operands *o, int64_t q0, int64_t m, int64_t k0, 
     product(m, w, whole(n), o->ds, narrow_ld, o->kp + k0 * w, w, k0 > 0, h->dq + q0 * w, w);
 }
 
-/* One row of d channels, width apart in `from`, times scale. */
+/* to (n,d), rows ld apart = scale * from (n,width) */
 static void give(const head *h, const float *from, int64_t n, float scale, uint16_t *to, int64_t ld)
 {
-    float x[FT_SEGMENT];
+    const int64_t d = h->d;
 
-    for (int64_t i = 0; i < n; i++)
-        for (int64_t c = 0; c < h->d; c += FT_SEGMENT) {
-            const int64_t m = ft_least(FT_SEGMENT, h->d - c);
-            const float *row = from + i * h->width + c;
-            for (int64_t k = 0; k < m; k++) x[k] = row[k] * scale;
-            ft_round_row(x, m, to + i * ld + c);
-        }
+    for (int64_t i = 0; i < n; i++, from += h->width, to += ld) {
+        int64_t c = 0;
+        for (; c + FT_LANES <= d; c += FT_LANES)
+            *(ft_vs *)(to + c) = ft_round_vector(*(const ft_vf *)(from + c) * scale);
+        const ft_vs last = c < d ? ft_round_vector(*(const ft_vf *)(from + c) * scale) : (ft_vs){ 0 };
+        memcpy(to + c, &last, sizeof *to * (size_t)(d - c));
+    }
 }
 
 static void clear(const head *h, uint16_t *to, int64_t ld)
@@ -396,10 +421,10 @@ static void project(const job *j, int64_t at, int64_t n, const uint16_t *w, floa
         .rows((const float *)j->c->in[0]->data + at * j->H, j->H, n, j->H, rows, ft_bf16_even(j->H), a);
     ft_bf16_rows_forward(j->p, seat, rows, a, w, j->c->in[2]->data, y, own(j, seat, j->library));
     for (int64_t r = 0; r < n; r++) {
-        float *row = y + r * j->O;
+        const float *row = y + r * j->O;
         uint16_t *to = qkv + (at + r) * j->ld;
-        for (int64_t c = 0; c < j->H; c++) row[c] *= scale;
-        ft_round_row(row, j->O, to);
+        ft_round_scaled(row, j->H, scale, to);
+        ft_round_row(row + j->H, j->O - j->H, to + j->H);
         memset(to + j->O, 0, sizeof *to * (size_t)(j->ld - j->O));
     }
 }
