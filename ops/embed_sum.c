@@ -6,8 +6,8 @@
  *   attr   i[n] first_n: the row of table n that id 0 means
  *   out    y (T,H)
  *
- * Backward adds rows of dy to rows of the tables, and neither clears nor reads again what no row was ever added to. Tasks are stripes of channels, each of which walks over all
- * tokens in order: no two threads meet, and bits do not depend on their number.
+ * Backward adds rows of dy to rows of the tables, and clears only what was added to since it was cleared. Tasks are stripes of
+ * channels, each of which walks over all tokens in order: no two threads meet, and bits do not depend on their number.
  */
 #include <string.h>
 
@@ -88,14 +88,15 @@ static void forward(const ft_op_call *c)
     }
 }
 
-/* Numbers whose blocks were never touched are zero already. */
-static void clear_touched(float *x, int64_t n, const uint8_t *touched)
+/* Numbers whose blocks are not marked are zero already; afterwards none is. */
+static void clear_touched(float *x, int64_t n, uint8_t *touched)
 {
     for (int64_t i = 0; i < n; i += FT_TOUCH)
         if (touched[i / FT_TOUCH]) memset(x + i, 0, sizeof(float) * (size_t)ft_least(FT_TOUCH, n - i));
+    memset(touched, 0, (size_t)((n + FT_TOUCH - 1) / FT_TOUCH));
 }
 
-static void clear(float *x, int64_t n, const uint8_t *touched)
+static void clear(float *x, int64_t n, uint8_t *touched)
 {
 #pragma omp parallel for schedule(static) if (n > ZEROS)
     for (int64_t i = 0; i < n; i += ZEROS) {

@@ -17,8 +17,10 @@
 
 #define CHUNK 16384 /* whole blocks that sleep together */
 
-static void update_chunk(float *restrict w, const float *restrict g, float *restrict m, float *restrict v, int64_t n,
-                         const float *hyper)
+/* g may be NULL: all zeros. */
+static inline __attribute__((always_inline)) void update_part(float *restrict w, const float *restrict g,
+                                                              float *restrict m, float *restrict v, int64_t n,
+                                                              const float *hyper)
 {
     const float rise1 = 1.0f - hyper[1], beta2 = hyper[2], rise2 = 1.0f - hyper[2], eps = hyper[3];
     const float keep = 1.0f - hyper[0] * hyper[4], step = hyper[0] / hyper[5], root = 1.0f / sqrtf(hyper[6]);
@@ -27,11 +29,22 @@ static void update_chunk(float *restrict w, const float *restrict g, float *rest
     /* hot */
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
-        const float d = g[i] * scale, first = m[i] + rise1 * (d - m[i]), second = beta2 * v[i] + rise2 * d * d;
+        const float d = g ? g[i] * scale : 0.0f, first = m[i] + rise1 * (d - m[i]),
+                    second = beta2 * v[i] + rise2 * d * d;
         m[i] = first;
         v[i] = second;
         w[i] = w[i] * keep - step * first / (sqrtf(second) * root + eps);
     }
+}
+
+static void update_chunk(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper)
+{
+    update_part(w, g, m, v, n, hyper);
+}
+
+static void update_still(float *w, float *m, float *v, int64_t n, const float *hyper)
+{
+    update_part(w, NULL, m, v, n, hyper);
 }
 
 static int any(const float *g, int64_t n)
@@ -52,6 +65,14 @@ static void decay_only(float *w, int64_t n, float keep)
     for (int64_t i = 0; i < n; i++) w[i] *= keep;
 }
 
+enum state { ASLEEP, AWAKE, STILL /* awake, but without a gradient this time */ };
+
+static enum state state_of(int64_t block, const uint8_t *awake, const uint8_t *touched)
+{
+    if (!awake[block]) return ASLEEP;
+    return touched && !touched[block] ? STILL : AWAKE;
+}
+
 /* A chunk of which some blocks may sleep: neighbours that do the same go together. */
 static void update_awake(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
                          const uint8_t *touched)
@@ -62,11 +83,13 @@ static void update_awake(float *w, const float *g, float *m, float *v, int64_t n
         if (!awake[b] && (!touched || touched[b]))
             awake[b] = (uint8_t)any(g + b * FT_OPTIM_BLOCK, ft_least(FT_OPTIM_BLOCK, n - b * FT_OPTIM_BLOCK));
     for (int64_t i = 0, end; i < n; i = end) {
-        const uint8_t now = awake[i / FT_OPTIM_BLOCK];
-        for (end = i; end < n && awake[end / FT_OPTIM_BLOCK] == now;) end += FT_OPTIM_BLOCK;
+        const enum state now = state_of(i / FT_OPTIM_BLOCK, awake, touched);
+        for (end = i; end < n && state_of(end / FT_OPTIM_BLOCK, awake, touched) == now;) end += FT_OPTIM_BLOCK;
         end = ft_least(end, n);
-        if (now)
+        if (now == AWAKE)
             update_chunk(w + i, g + i, m + i, v + i, end - i, hyper);
+        else if (now == STILL)
+            update_still(w + i, m + i, v + i, end - i, hyper);
         else
             decay_only(w + i, end - i, keep);
     }

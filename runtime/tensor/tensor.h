@@ -35,8 +35,8 @@ typedef struct ft_tensor {
     uint64_t weight;  /* not 0: a parameter's value; no two in a process share it. Copies in other layouts go by it */
 } ft_tensor;
 
-/* `touched` has a byte for each FT_TOUCH numbers, 0 while none of them was ever written: they are zero. Who writes others
- * than those of marked blocks marks them first. */
+/* `touched` has a byte for each FT_TOUCH numbers, 0 while none of them was written since they were cleared: they are zero. Who
+ * writes others than those of marked blocks marks them first; who clears may take marks away. */
 #define FT_TOUCH 128
 void ft_tensor_touch_all(ft_tensor *t); /* nothing where it has no marks */
 
