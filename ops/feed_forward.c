@@ -24,9 +24,8 @@
 #include "ops/ops.h"
 
 #define PIECE 256 /* numbers of a row handled at once */
-#define MANY                                                                                                           \
-    2048 /* rows from which on matrix instructions take TALL at once, for which a weight comes to the core once */
-#define TALL 160   /* a sixth of a group, so that few threads have the same to do */
+#define TALL                                                                                                           \
+    160 /* rows of a panel, at most, for matrix instructions: for all of them a weight comes to the core once */
 #define CHUNK 1536 /* inner numbers of each: more would leave a core's cache; fewer made it slower */
 
 /* Sizes, maps, and where in the workspace things lie: first one slice for each thread, then what they share. */
@@ -39,6 +38,14 @@ typedef struct job {
     size_t panel, inner, active, result, library, slice;          /* of a slice */
     size_t w_up, w_down, up_dy, up_x, down_dy, down_x, sums, all; /* shared */
 } job;
+
+/* Rows of a panel of R: for matrix instructions a sixth of a group, or of all, so that few threads have the same to do;
+ * whole pieces of weight gradients (spot_of). */
+static int64_t panel_of(int64_t R)
+{
+    if (!ft_op_active()->tiles) return ft_bf16_each(R);
+    return ft_least(ft_round_up(ft_most(R, 1), 6 * 32) / 6, TALL);
+}
 
 static int64_t blocks_of_64(int64_t n) { return ft_round_up(n, 64); }
 
@@ -54,7 +61,7 @@ static job job_of(const ft_op_call *c, int backward)
     const int64_t wide = ft_bf16_even(ft_most(j.H, j.O)), T = ft_least(ft_bf16_even(j.R), FT_BF16_GROUP);
     size_t used = 0;
 
-    j.each = tiles && j.R >= MANY ? TALL : ft_bf16_each(j.R);
+    j.each = panel_of(j.R);
     j.chunk = tiles ? ft_least(CHUNK, j.F) : j.F;
     const int64_t rows = ft_most(j.each, FT_BF16_ROWS);
     j.up = (ft_bf16_map){ .R = j.R, .O = j.F, .I = j.H, .w = c->in[1]->data, .weight = c->in[1]->weight };

@@ -13,7 +13,9 @@
 #include "ops/product/product.h"
 
 #define ROWS FT_BF16_ROWS
-#define FEW 1024 /* rows below which panels have half of that, for the sake of balance */
+/* Rows below which panels have half of that, for the sake of balance; by matrix instructions a weight comes to the core too often so. */
+#define FEW 1024
+#define FEW_TILES 256
 #define OUTS FT_BF16_OUTS
 #define GROUP FT_BF16_GROUP
 
@@ -187,10 +189,12 @@ const uint16_t *ft_bf16_weight(const ft_bf16_map *m, int backward, uint16_t *wor
 
 /* ==== Panels of rows ==== */
 
+static int is_few(int64_t R) { return R < (ft_op_active()->tiles ? FEW_TILES : FEW); }
+
 /* Panel k of R rows: its first row and size (an index of row_sizes); the last ones may reach beyond R. */
 static int64_t cut(int64_t R, int64_t k, int *size)
 {
-    const int large = R < FEW;
+    const int large = is_few(R);
     const int64_t each = row_sizes[large], full = R / each;
     int64_t at = full * each, left = ft_round_up(R - at, row_sizes[N_ROWS - 1]);
 
@@ -208,7 +212,7 @@ static int64_t cut(int64_t R, int64_t k, int *size)
 static int64_t cuts(int64_t R)
 {
     int size;
-    int64_t n = R / row_sizes[R < FEW];
+    int64_t n = R / row_sizes[is_few(R)];
 
     while (cut(R, n, &size) >= 0) n++;
     return n;
@@ -289,7 +293,7 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
 /* ==== Panels for others ==== */
 
 size_t ft_bf16_scratch(const plan *p) { return whole(p->scratch); }
-int64_t ft_bf16_each(int64_t R) { return row_sizes[R < FEW]; }
+int64_t ft_bf16_each(int64_t R) { return row_sizes[is_few(R)]; }
 
 static int size_for(int64_t n)
 {
