@@ -15,7 +15,7 @@ local loaded      -- the fingerprint, once the library is there
 local by_name     -- the library was asked for by name, which says nothing about the next run
 
 -- Raised when kernels give other bits than before: artifacts of an older one are not taken for the same.
-local REVISION = 2
+local REVISION = 3
 
 local variables = { "LD_LIBRARY_PATH", "LD_PRELOAD", "OPENBLAS_CORETYPE", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
    "OPENBLAS_NUM_THREADS", "ONEDNN_DEFAULT_FPMATH_MODE" }
