@@ -47,7 +47,9 @@ static float log_sum_exp(const float *x, int64_t C)
 {
     float most = x[0], sum = 0.0f;
 
-    for (int64_t i = 1; i < C; i++) most = x[i] > most ? x[i] : most;
+    /* hot */
+#pragma omp simd reduction(max : most)
+    for (int64_t i = 0; i < C; i++) most = x[i] > most ? x[i] : most;
     if (most == INFINITY || most == -INFINITY) return most == INFINITY ? NAN : most;
         /* hot */
 #pragma omp simd reduction(+ : sum)
