@@ -7,6 +7,7 @@
  *   out    loss (R)
  *   saved  lse (R)
  *
+ * The gradient may take the place of the logits, which over a vocabulary are the largest numbers of a training step.
  * A row whose label is -100 has loss 0 and no gradient. The caller sums and divides: only it knows by what.
  */
 #include <math.h>
@@ -128,6 +129,7 @@ const ft_op FT_OP(cross_entropy) = {
     .max_in = 2,
     .keeps_in = 3,
     .no_grad = 2,
+    .in_place = 1,
     .infer = infer,
     .forward = forward,
     .backward = backward,
