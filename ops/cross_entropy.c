@@ -7,6 +7,7 @@
  *   out    loss (R)
  *   saved  lse (R)
  *
+ * The gradient may take the place of the logits, which over a vocabulary are the largest numbers of a training step.
  * A row whose label is -100 has loss 0 and no gradient. The caller sums and divides: only it knows by what.
  */
 #include <math.h>
@@ -47,7 +48,9 @@ static float log_sum_exp(const float *x, int64_t C)
 {
     float most = x[0], sum = 0.0f;
 
-    for (int64_t i = 1; i < C; i++) most = x[i] > most ? x[i] : most;
+    /* hot */
+#pragma omp simd reduction(max : most)
+    for (int64_t i = 0; i < C; i++) most = x[i] > most ? x[i] : most;
     if (most == INFINITY || most == -INFINITY) return most == INFINITY ? NAN : most;
         /* hot */
 #pragma omp simd reduction(+ : sum)
@@ -126,6 +129,7 @@ const ft_op FT_OP(cross_entropy) = {
     .max_in = 2,
     .keeps_in = 3,
     .no_grad = 2,
+    .in_place = 1,
     .infer = infer,
     .forward = forward,
     .backward = backward,

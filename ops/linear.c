@@ -13,6 +13,7 @@
 #include "ops/blocks.h"
 #include "ops/ops.h"
 #include "ops/product/kept.h"
+#include "ops/tile.h"
 
 /* Precision goes by the size of the map alone, never by the number of rows. */
 static int uses_bf16(const ft_op_call *c)
@@ -32,8 +33,10 @@ static ft_bf16_map map_of(const ft_op_call *c)
 
 /* ==== Float32 ==== */
 
-#define TURN_FROM 256       /* rows from which on turning the weight once per update costs less than it brings */
-#define TURN_SIZE (1 << 15) /* elements of the weights that are worth it */
+#define TURN_FROM 256        /* rows from which on turning the weight once per update costs less than it brings */
+#define TURN_SIZE (1 << 15)  /* elements of the weights that are worth it */
+#define TURN_WIDE 8192       /* outputs from which on it does not pay again: a vocabulary, for few rows at a time */
+#define TURN_SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 #define TILE 32
 
 static void turn(const float *w, int64_t O, int64_t I, float *to)
@@ -47,7 +50,10 @@ static void turn(const float *w, int64_t O, int64_t I, float *to)
 
 static int turns(const ft_op_call *c)
 {
-    return c->in[1]->weight && c->in[0]->shape.dim[0] >= TURN_FROM && ft_shape_count(&c->in[1]->shape) >= TURN_SIZE;
+    const ft_shape *w = &c->in[1]->shape;
+
+    return c->in[1]->weight && c->in[0]->shape.dim[0] >= TURN_FROM && ft_shape_count(w) >= TURN_SIZE &&
+           w->dim[0] < TURN_WIDE;
 }
 
 /* The weight (I,O), kept while it does not change: the libraries multiply by it up to a fifth faster than by (O,I). Where
@@ -61,6 +67,45 @@ static const float *turned(const ft_op_call *c)
     if (!w) w = c->work;
     if (!fresh) turn(c->in[1]->data, O, I, w);
     return w;
+}
+
+#define GRAD_WIDE                                                                                                      \
+    1024 /* outputs from which on dy is turned for the weight gradient: each of its rows lies in a page of its own */
+#define GRAD_OUTS 192 /* rows of one block of the gradient */
+#define GRAD_SUM 512  /* rows of dy that are turned and summed at once: a block of them lies in a second-level cache */
+#define GRAD_LINE (GRAD_SUM + 16) /* no power of two, whose lines share sets */
+
+static int turns_grad(const ft_op_call *c) { return c->in[1]->shape.dim[0] >= GRAD_WIDE; }
+static size_t grad_slice(void) { return sizeof(float) * GRAD_OUTS * GRAD_LINE; }
+
+/* to (n, GRAD_LINE) = dy (R,n) turned */
+static void turn_grad(const float *dy, int64_t ld, int64_t R, int64_t n, float *to)
+{
+    for (int64_t top = 0; top < R; top += FT_LANES)
+        for (int64_t first = 0; first < n; first += FT_LANES) {
+            if (top + FT_LANES <= R && first + FT_LANES <= n) {
+                ft_tile_transpose(dy + top * ld + first, ld, to + first * GRAD_LINE + top, GRAD_LINE);
+                continue;
+            }
+            for (int64_t o = first; o < ft_least(first + FT_LANES, n); o++)
+                for (int64_t r = top; r < ft_least(top + FT_LANES, R); r++) to[o * GRAD_LINE + r] = dy[r * ld + o];
+        }
+}
+
+/* dW = dy^T x by blocks of its rows, each on one thread, whose turned part of dy stays in cache. */
+static void turned_grad(int64_t R, int64_t O, int64_t I, const float *dy, const float *x, int add, float *dw,
+                        char *work)
+{
+#pragma omp parallel for schedule(static) num_threads(ft_workers()) if (R * O * I > TURN_SMALL)
+    for (int64_t o = 0; o < O; o += GRAD_OUTS) {
+        float *turned_dy = (float *)(void *)(work + (size_t)ft_worker() * grad_slice());
+        const int64_t n = ft_least(GRAD_OUTS, O - o);
+        for (int64_t r = 0; r == 0 || r < R; r += GRAD_SUM) {
+            const int64_t m = ft_least(GRAD_SUM, R - r);
+            turn_grad(dy + r * O + o, O, m, n, turned_dy);
+            ft_product_panel(n, I, m, turned_dy, GRAD_LINE, x + r * I, I, add || r > 0, dw + o * I, I);
+        }
+    }
 }
 
 static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
@@ -86,7 +131,10 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
         s->work_backward = ft_bf16_work(&m, 1);
         s->keeps_forward = ft_bf16_kept(&m, 0);
         s->keeps_backward = ft_bf16_kept(&m, 1);
-    } else if (turns(c)) {
+    } else if (turns_grad(c)) {
+        s->work_backward = (size_t)ft_slices() * grad_slice();
+    }
+    if (!uses_bf16(c) && turns(c)) {
         const size_t bytes = sizeof(float) * (size_t)(w->dim[0] * w->dim[1]);
         s->work_forward = ft_kept_there(c->in[1]->weight, FT_TURNED, bytes) ? 0 : bytes;
         s->keeps_forward = c->in[1]->weight ? ft_block_size(bytes) : 0;
@@ -124,7 +172,10 @@ static void backward(const ft_op_call *c)
         return;
     }
     if (c->d_in[0]) ft_product_nn(R, I, O, dy, O, c->in[1]->data, I, NULL, c->add[0], c->d_in[0]->data, I);
-    if (c->d_in[1]) ft_product_tn(O, I, R, dy, O, c->in[0]->data, I, c->add[1], c->d_in[1]->data, I);
+    if (c->d_in[1] && turns_grad(c))
+        turned_grad(R, O, I, dy, c->in[0]->data, c->add[1], c->d_in[1]->data, c->work);
+    else if (c->d_in[1])
+        ft_product_tn(O, I, R, dy, O, c->in[0]->data, I, c->add[1], c->d_in[1]->data, I);
 }
 
 const ft_op FT_OP(linear) = {

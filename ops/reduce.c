@@ -1,17 +1,20 @@
 /* ops/reduce.c - sums in a fixed order, so that the thread count never changes their bits. */
 #include "ops/ops.h"
 
-#define STRIPE 64   /* columns per task: whole cache lines */
+#define STRIPE 64 /* columns per task: whole cache lines */
+#define BROAD                                                                                                          \
+    1024 /* the same where there are so many that this leaves enough tasks: rows are read in longer stretches */
 #define CHUNK 16384 /* elements per partial sum of squares */
 
 void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, float *out)
 {
-    const int64_t stripes = (C + STRIPE - 1) / STRIPE;
+    const int64_t wide = C >= 8 * BROAD ? BROAD : STRIPE;
 
 #pragma omp parallel for schedule(static) if (R * C > 65536)
-    for (int64_t s = 0; s < stripes; s++) {
-        const int64_t first = s * STRIPE, n = C - first < STRIPE ? C - first : STRIPE;
-        float sum[STRIPE] = { 0 };
+    for (int64_t first = 0; first < C; first += wide) {
+        const int64_t n = C - first < wide ? C - first : wide;
+        float sum[BROAD];
+        for (int64_t c = 0; c < n; c++) sum[c] = 0.0f;
         for (int64_t r = 0; r < R; r++) {
             const float *row = x + r * C + first;
 #pragma omp simd

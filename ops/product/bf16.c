@@ -18,6 +18,10 @@
 #define FEW_TILES 256
 #define OUTS FT_BF16_OUTS
 #define GROUP FT_BF16_GROUP
+#define WIDE                                                                                                           \
+    8192 /* outputs from which on the weight (a vocabulary) is larger than caches: it is read once and not for each panel */
+#define DEPTH 480     /* outputs that its sums for dx go over at once */
+#define DEEP_ROWS 320 /* rows of one task of those, at most */
 
 static const int64_t row_sizes[] = { ROWS, ROWS / 2, ROWS / 4 };
 static const int64_t sum_sizes[] = { 480, 224, 96,
@@ -33,6 +37,7 @@ struct ft_bf16_plan {
     const void *forward[N_ROWS][2];   /* without and with a bias */
     const void *grad_x[N_ROWS][2];    /* to store and to add */
     const void *grad_w[2][N_SUMS][2]; /* whole blocks and the last one */
+    const void *deep[2][N_ROWS][2];   /* parts of long sums for dx and the last one; only of matrix instructions */
     size_t scratch;
 };
 typedef ft_bf16_plan plan;
@@ -73,6 +78,20 @@ static void multiply(const plan *p, const void *panel, int seat, const uint16_t 
         p->provider->multiply(panel, seat, A, B, bias, C, scratch);
 }
 
+static ft_status fill_deep(plan *p, ft_err *e)
+{
+    const int64_t all = ft_bf16_even(p->O), part[2] = { DEPTH, all % DEPTH };
+    ft_status s = FT_OK;
+
+    for (int last = 0; last < 2; last++)
+        for (int k = 0; k < N_ROWS && !s && part[last]; k++)
+            for (int add = 0; add < 2 && !s; add++) {
+                const ft_panel b = { row_sizes[k], p->I, part[last], DEPTH, p->I, 0, add, all };
+                s = prepare(p, &b, &p->deep[last][k][add], e);
+            }
+    return s;
+}
+
 static ft_status fill(plan *p, ft_err *e)
 {
     const int64_t O = p->O, I = p->I, part[2] = { OUTS, O % OUTS };
@@ -85,6 +104,7 @@ static ft_status fill(plan *p, ft_err *e)
             s = prepare(p, &f, &p->forward[k][flag], e);
             if (!s) s = prepare(p, &b, &p->grad_x[k][flag], e);
         }
+    if (O >= WIDE && p->tiles && !s) s = fill_deep(p, e);
     for (int last = 0; last < 2; last++)
         for (int k = 0; k < N_SUMS && !s && part[last]; k++)
             for (int add = 0; add < 2 && !s; add++) {
@@ -139,7 +159,7 @@ static room room_of(const ft_bf16_map *m, int backward)
 
     r.slice = r.rows + r.result + r.library;
     r.weight = whole((size_t)ft_most((int64_t)packed_bytes(m->O, m->I), (int64_t)packed_bytes(m->I, m->O)));
-    r.turned = backward ? whole((size_t)(m->O * T) * sizeof(uint16_t)) : 0;
+    r.turned = backward && m->O < WIDE ? whole((size_t)(m->O * T) * sizeof(uint16_t)) : 0;
     r.pairs = backward ? whole((size_t)(blocks_of(m->I) * 64 * T) * sizeof(uint16_t)) : 0;
     r.all = (size_t)ft_slices() * r.slice + r.weight + r.turned + r.pairs;
     return r;
@@ -190,6 +210,14 @@ const uint16_t *ft_bf16_weight(const ft_bf16_map *m, int backward, uint16_t *wor
 /* ==== Panels of rows ==== */
 
 static int is_few(int64_t R) { return R < (ft_op_active()->tiles ? FEW_TILES : FEW); }
+
+static int size_for(int64_t n)
+{
+    int k = N_ROWS - 1;
+
+    while (row_sizes[k] < n) k--;
+    return k;
+}
 
 /* Panel k of R rows: its first row and size (an index of row_sizes); the last ones may reach beyond R. */
 static int64_t cut(int64_t R, int64_t k, int *size)
@@ -258,6 +286,42 @@ static uint16_t *weight_room(const ft_bf16_map *m, const room *r)
     return (uint16_t *)(void *)((char *)m->work + (size_t)ft_slices() * r->slice);
 }
 
+/* ==== Gradients behind a vocabulary ==== */
+
+/* Rows [first, first + n) of dx, n <= DEEP_ROWS: sums over parts of the outputs, whose weights meet all of these rows. */
+static void one_deep(const rows_job *j, const plan *p, const room *r, int64_t first, int64_t n)
+{
+    const int64_t O = j->K, I = j->N, deep = ft_bf16_even(O);
+    const int seat = ft_worker();
+    char *mine = (char *)j->m->work + (size_t)seat * r->slice;
+    uint16_t *a = (uint16_t *)(void *)mine;
+    float *spare = (float *)(void *)(mine + r->rows);
+
+    for (int64_t o = 0; o < deep; o += DEPTH) {
+        const int last = deep - o < DEPTH;
+        for (int64_t at = 0, k; at < n; at += k) {
+            k = ft_least(ROWS, n - at);
+            const int size = size_for(k), whole_panel = k == row_sizes[size];
+            float *dx = j->y + (first + at) * I;
+            const int more = j->add || o > 0;
+            ft_op_active()->bf16->rows(j->x + (first + at) * O + o, O, k, ft_least(DEPTH, O - o), row_sizes[size],
+                                       DEPTH, a);
+            multiply(p, p->deep[last][size][whole_panel && more], seat, a, j->w + o * 64, NULL,
+                     whole_panel ? dx : spare, mine + r->rows + r->result);
+            for (int64_t i = 0; i < k * I && !whole_panel; i++) dx[i] = more ? dx[i] + spare[i] : spare[i];
+        }
+    }
+}
+
+static void all_deep(const rows_job *j, const plan *p, const room *r)
+{
+    const int64_t R = j->m->R, groups = ft_round_up(R / DEEP_ROWS + 1, 2);
+    const int64_t each = ft_round_up((R + groups - 1) / groups, row_sizes[N_ROWS - 1]);
+
+#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (R * j->N * j->K > FT_BF16_SMALL)
+    for (int64_t first = 0; first < R; first += each) one_deep(j, p, r, first, ft_least(each, R - first));
+}
+
 void ft_bf16_forward(const ft_bf16_map *m, const float *x, const float *bias, float *y)
 {
     const plan *p = ft_bf16_plan_of(m);
@@ -287,21 +351,16 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
                          .w = ft_bf16_weight(m, 1, weight_room(m, &r)),
                          .y = dx };
 
-    all_rows(&j, p, &r);
+    if (m->O >= WIDE && p->tiles)
+        all_deep(&j, p, &r);
+    else
+        all_rows(&j, p, &r);
 }
 
 /* ==== Panels for others ==== */
 
 size_t ft_bf16_scratch(const plan *p) { return whole(p->scratch); }
 int64_t ft_bf16_each(int64_t R) { return row_sizes[is_few(R)]; }
-
-static int size_for(int64_t n)
-{
-    int k = N_ROWS - 1;
-
-    while (row_sizes[k] < n) k--;
-    return k;
-}
 
 int64_t ft_bf16_panel(int64_t n) { return row_sizes[size_for(n)]; }
 
@@ -357,7 +416,7 @@ static void lay_out_rows(const grad_job *j, int64_t from, int64_t row)
     int64_t size;
     const int64_t at = ft_bf16_part(ft_bf16_even(j->m->R), row, &size), wide = blocks_of(I) * 64;
 
-    l->turned_rows(j->dy + row * O, O, n, O, 32, size, j->turned + (at - from) * O + row - at);
+    if (O < WIDE) l->turned_rows(j->dy + row * O, O, n, O, 32, size, j->turned + (at - from) * O + row - at);
     for (int64_t c = 0; c < I; c += 64)
         l->pairs(j->x + row * I + c, I, n, ft_least(64, I - c), 32,
                  j->pairs + (at - from) * wide + c * size + (row - at) * 64);
@@ -385,6 +444,25 @@ static void block_of_outs(const grad_job *j, int64_t from, int64_t to, int64_t o
                          (char *)j->m->work + (size_t)seat * j->r.slice + j->r.rows + j->r.result);
 }
 
+/* The same for a vocabulary, whose dy is larger than caches: each block of outputs rounds its own part. */
+static void block_of_many_outs(const grad_job *j, int64_t from, int64_t to, int64_t o)
+{
+    const int64_t R = j->m->R, O = j->m->O, I = j->m->I, T = ft_bf16_even(R), outs = ft_least(OUTS, O - o);
+    const int seat = ft_worker();
+    char *mine = (char *)j->m->work + (size_t)seat * j->r.slice;
+    uint16_t *dy = (uint16_t *)(void *)mine;
+    int64_t size;
+
+    for (int64_t at = from; at < to; at += size) {
+        ft_bf16_part(T, at, &size);
+        for (int64_t row = at; row < at + size; row += 32)
+            ft_op_active()->bf16->turned_rows(j->dy + row * O + o, O, ft_least(32, R - row), outs, 32, size,
+                                              dy + row - at);
+        multiply(j->p, j->p->grad_w[outs < OUTS][part_of(T, at)][j->add || at > 0], seat, dy,
+                 j->pairs + (at - from) * blocks_of(I) * 64, NULL, j->dw + o * I, mine + j->r.rows + j->r.result);
+    }
+}
+
 /* A group of rows is rounded, then multiplied while it is in cache. */
 static void all_groups(const grad_job *j)
 {
@@ -396,7 +474,8 @@ static void all_groups(const grad_job *j)
 #pragma omp for schedule(static)
         for (int64_t row = from; row < to; row += 32) lay_out_rows(j, from, row);
 #pragma omp for schedule(dynamic)
-        for (int64_t o = 0; o < j->m->O; o += OUTS) block_of_outs(j, from, to, o);
+        for (int64_t o = 0; o < j->m->O; o += OUTS)
+            j->m->O < WIDE ? block_of_outs(j, from, to, o) : block_of_many_outs(j, from, to, o);
     }
 }
 

@@ -2,7 +2,8 @@
  *
  * The cut is a function of the shape alone. Row panels are of equal height, at most ROWS; with
  * few rows the columns are cut as well, so that two or more threads have
- * work. Weight gradients are cut by output block: each block sums over all tokens in one
+ * work. A vocabulary's products have shapes of their own: scores over its words are cut into columns,
+ * of which each task takes many rows, and sums over its words into few large blocks. Weight gradients are cut by output block: each block sums over all tokens in one
  * call, in the provider's own fixed order.
  */
 #include "ops/product/product.h"
@@ -16,9 +17,14 @@
 #include "ops/blocks.h"
 #include "ops/product/bf16.h"
 
-#define ROWS 128        /* of one panel, at most */
-#define COLS 192        /* of one block, where columns are cut: nearly square blocks read the least */
-#define MANY 1024       /* from here on rows alone give enough panels */
+#define ROWS 128  /* of one panel, at most */
+#define COLS 192  /* of one block, where columns are cut: nearly square blocks read the least */
+#define MANY 1024 /* from here on rows alone give enough panels */
+#define WIDE 8192 /* columns, or terms of a sum, from here on: a vocabulary */
+#define WIDE_ROWS                                                                                                      \
+    640 /* of one block of a wide product, at most: 192 columns of so many rows lie in a second-level cache */
+#define LONG_ROWS 192 /* of one block of long sums, at most; wider and higher ones read the operands less often */
+#define LONG_COLS 384
 #define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
 static ft_product current;
@@ -145,24 +151,61 @@ static void one(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A,
     }
 }
 
+void ft_product_panel(int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B, int64_t ldb,
+                      int add, float *C, int64_t ldc)
+{
+    one(0, 0, M, N, K, A, lda, B, ldb, add, C, ldc);
+}
+
+/* How Y (M,N) is cut: blocks of rows x cols, down x across of them; one after the other they go along a row of blocks, or
+ * down a column. */
+typedef struct cut {
+    int64_t rows, cols, down, across;
+    int by_column;
+} cut;
+
+static int64_t parts_of(int64_t n, int64_t most) { return (n + most - 1) / most; }
+
+static cut cut_of(int64_t M, int64_t N, int64_t K)
+{
+    cut c = { .down = parts_of(M, ROWS), .cols = M >= MANY || N <= COLS ? N : COLS };
+
+    if (N >= WIDE) {
+        c.by_column = 1;
+        c.cols = COLS;
+        c.down = parts_of(M, WIDE_ROWS);
+    } else if (K >= WIDE && M >= ROWS) {
+        c.cols = ft_round_up(parts_of(N, parts_of(N, LONG_COLS)), 16);
+        c.down = ft_round_up(parts_of(M, LONG_ROWS), 2); /* even, for two threads and four */
+    }
+    c.across = parts_of(N, c.cols);
+    c.rows = ft_round_up(parts_of(M, c.down), 8);
+    return c;
+}
+
+static void add_bias(int64_t m, int64_t n, const float *restrict bias, float *restrict y, int64_t ldy)
+{
+    for (int64_t i = 0; i < m; i++) {
+#pragma omp simd
+        for (int64_t j = 0; j < n; j++) y[i * ldy + j] += bias[j];
+    }
+}
+
 static void panels(int tb, int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx, const float *W, int64_t ldw,
                    const float *bias, int add, float *Y, int64_t ldy)
 {
     if (M <= 0 || N <= 0) return;
 
-    const int64_t cols = M >= MANY || N <= COLS ? N : COLS;
-    const int64_t across = (N + cols - 1) / cols, down = (M + ROWS - 1) / ROWS;
-    const int64_t rows = ft_round_up((M + down - 1) / down, 8);
-#pragma omp parallel for schedule(static) if (down * across > 1 && M * N * K > SMALL)
-    for (int64_t k = 0; k < down * across; k++) {
-        const int64_t r = k / across * rows, c = k % across * cols;
-        const int64_t m = ft_least(rows, M - r), n = ft_least(cols, N - c);
+    const cut p = cut_of(M, N, K);
+#pragma omp parallel for schedule(static) if (p.down * p.across > 1 && M * N * K > SMALL)
+    for (int64_t k = 0; k < p.down * p.across; k++) {
+        const int64_t r = (p.by_column ? k % p.down : k / p.across) * p.rows;
+        const int64_t c = (p.by_column ? k / p.down : k % p.across) * p.cols;
+        const int64_t m = ft_least(p.rows, M - r), n = ft_least(p.cols, N - c);
         if (m <= 0) continue;
         float *y = Y + r * ldy + c;
         one(0, tb, m, n, K, X + r * ldx, ldx, tb ? W + c * ldw : W + c, ldw, add, y, ldy);
-        if (!bias) continue;
-        for (int64_t i = 0; i < m; i++)
-            for (int64_t j = 0; j < n; j++) y[i * ldy + j] += bias[c + j];
+        if (bias) add_bias(m, n, bias + c, y, ldy);
     }
 }
 

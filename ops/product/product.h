@@ -61,6 +61,10 @@ void ft_product_count_prepared(void); /* for providers */
 int ft_product_alone(void);
 void ft_product_together(int threads);
 
+/* One panel, on the calling thread: C (M,N) = [C +] A (M,K) * B (K,N). Inside a parallel region, or alone. */
+void ft_product_panel(int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B, int64_t ldb,
+                      int add, float *C, int64_t ldc);
+
 /* ==== Whole products, run by the pool ==== */
 
 /* Y (M,N) = X (M,K) * W (N,K)^T [+ bias (N)]; add: Y += */

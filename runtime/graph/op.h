@@ -73,7 +73,9 @@ typedef struct ft_op {
     int keeps_out;     /* backward reads out */
     int cheap;         /* forward costs so little that backward may run it again for whoever reads out */
     unsigned no_grad;  /* bit i: in[i] never has a gradient (ids, labels) */
-    unsigned touches;  /* bit i: backward writes few lines of d_in[i], and marks those in its `touched` */
+    unsigned
+        in_place; /* bit i: d_in[i] may lie where in[i] does: backward reads each number before it writes its gradient */
+    unsigned touches; /* bit i: backward writes few lines of d_in[i], and marks those in its `touched` */
     /* c->in, n_in and attr are set (data may be NULL: shapes only). Fails with FT_ESHAPE or FT_EUSAGE. */
     ft_status (*infer)(const ft_op_call *c, ft_op_spec *s, ft_err *e);
     void (*forward)(const ft_op_call *c);

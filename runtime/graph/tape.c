@@ -405,6 +405,20 @@ static ft_status grad_of(ft_tape *t, ft_var v, ft_shape shape, ft_tensor **out, 
     return FT_OK;
 }
 
+/* Whether nothing but record k reads this value any more: its gradient may be written over it. */
+static int is_last_reader(const ft_tape *t, int32_t k, ft_var v)
+{
+    const slot *s = &t->slots[v];
+
+    if (s->param || s->grad || s->made_by < 0 || !s->value || s->value->refs > 1 || s->value->base ||
+        t->records[s->made_by].op->keeps_out)
+        return 0;
+    for (int32_t j = 0; j < k; j++)
+        for (int i = 0; i < t->records[j].n_in; i++)
+            if (t->records[j].in[i] == v) return 0;
+    return 1;
+}
+
 /* Forward of a record once more: its output, if that is gone, and with `saved` what it keeps for backward. */
 static ft_status run_again(ft_tape *t, record *r, int saved, ft_err *e)
 {
@@ -471,6 +485,11 @@ static ft_status step_back(ft_tape *t, record *r, ft_err *e)
         shell[i] = (ft_tensor){ .shape = in->shape };
         c.in[i] = in->value ? in->value : &shell[i];
         if (!in->needs_grad || r->op->no_grad >> i & 1) continue;
+        if (r->op->in_place >> i & 1 && is_last_reader(t, (int32_t)(r - t->records), r->in[i])) {
+            c.d_in[i] = in->grad = in->value;
+            in->value = NULL;
+            continue;
+        }
         s = grad_of(t, r->in[i], in->shape, &c.d_in[i], &c.add[i], e);
     }
     if (s) return s;

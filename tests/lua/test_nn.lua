@@ -115,6 +115,28 @@ check.test("gradients_of_modules_functions_are_right", function()
    end, { { 3, 4 }, { 2, 4 }, { 2 }, { 4 }, { 4 } }) < 1e-2)
 end)
 
+-- The loss's gradient takes the place of logits that nothing else reads.
+check.test("logits_that_are_read_elsewhere_too_have_right_gradients", function()
+   local gold, other = tensor.from({ 1, 0, -100 }, nil, "i32"), tensor.from({ 0, 2, 1 }, nil, "i32")
+   local losses = {
+      two_losses = function(l) return nn.cross_entropy(l, gold) + 0.5 * nn.cross_entropy(l, other) end,
+      read_before = function(l)
+         local squares = nn.sum(l:square(), 2)
+         return squares + nn.cross_entropy(l, gold)
+      end,
+      read_after = function(l)
+         local loss = nn.cross_entropy(l, gold)
+         return loss + nn.sum(l:square(), 2)
+      end,
+      kept_by_its_maker = function(l) return nn.cross_entropy(nn.tanh(l), gold) end,
+      of_a_view = function(l) return nn.cross_entropy(nn.reshape(l * 2, { 3, 3 }), gold) end,
+   }
+   for name, loss in pairs(losses) do
+      local off = gradcheck.check(function(x, w) return loss(nn.affine(x, w)) end, { { 3, 4 }, { 3, 4 } })
+      check.is_true(off < 1e-2, name)
+   end
+end)
+
 check.test("gradcheck_refuses_a_function_whose_gradient_stops", function()
    check.error_contains("gradcheck: input 2, element 1", gradcheck.check, function(x, w)
       return nn.sum(x * w:detach(), 2)

@@ -31,6 +31,23 @@ static void many_panels_have_the_same_bits_on_any_number_of_threads(void **state
                          .points = 6 });
 }
 
+/* On both sides of the cuts of a gradient whose rows of dy are turned first: 1,024 outputs, blocks of 192, sums of 512. */
+static void many_outputs(void **state)
+{
+    (void)state;
+    static const int64_t sizes[][3] = {
+        { 1, 1023, 3 }, { 1, 1024, 3 }, { 30, 1030, 7 }, { 512, 1152, 5 }, { 530, 1153, 9 }
+    };
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        const int64_t R = sizes[i][0], O = sizes[i][1], I = sizes[i][2];
+        oc_check(
+            &(oc_case){ .op = "linear",
+                        .in = { oc_random(oc_2(R, I), i), oc_random(oc_2(O, I), i + 9), oc_random(oc_1(O), i + 18) },
+                        .points = 6 });
+    }
+}
+
 static void known_numbers(void **state)
 {
     (void)state;
@@ -65,6 +82,7 @@ int main(void)
         oc_test(with_and_without_bias),
         oc_test(single_row_and_single_column),
         oc_test(many_panels_have_the_same_bits_on_any_number_of_threads),
+        oc_test(many_outputs),
         oc_test(known_numbers),
         oc_test(shapes_that_do_not_fit_are_named),
     };

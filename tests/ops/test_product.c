@@ -180,6 +180,19 @@ static void sizes_that_use_threads(void **state)
     check_all(sizes, sizeof sizes / sizeof *sizes);
 }
 
+/* A vocabulary's scores, and sums over its words, on both sides of their cuts. */
+static void sizes_of_a_vocabulary(void **state)
+{
+    static const int64_t sizes[][3] = { { 3, 8191, 2 }, { 5, 8192, 2 }, { 127, 5, 8192 }, { 128, 6, 8191 } };
+
+    assert_int_equal(use(state), 0);
+    check_all(sizes, sizeof sizes / sizeof *sizes);
+    check(&(product_case){ NT, 641, 8200, 3, 0, 1, 0 });
+    check(&(product_case){ NN, 640, 8193, 2, 5, 0, 1 });
+    check(&(product_case){ NN, 193, 386, 8192, 0, 0, 0 });
+    check(&(product_case){ NT, 128, 30, 8200, 3, 1, 1 });
+}
+
 static void products_with_no_rows_or_columns_touch_nothing(void **state)
 {
     float y = 3, x = 1;
@@ -245,6 +258,7 @@ int main(void)
         both(random_sizes),
         both(sizes_around_the_cuts),
         both(sizes_that_use_threads),
+        both(sizes_of_a_vocabulary),
         both(products_with_no_rows_or_columns_touch_nothing),
         both(an_empty_sum_is_zero),
         both(nan_is_passed_on),

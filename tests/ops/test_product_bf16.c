@@ -130,7 +130,8 @@ static void products_are_those_of_rounded_operands(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) check(rows[i], 65 + (int64_t)i, 64 + 3 * (int64_t)i, 5);
 }
 
-/* Panels of rows change at 1024, sums of weight gradients at 480, 960 and 1440, their blocks at 96 outputs. */
+/* Panels of rows change at 1024, sums of weight gradients at 480, 960 and 1440, their blocks at 96 outputs; those of a vocabulary, from 8192
+ * outputs on, are sums of 480 of them for at most 320 rows. */
 static void sizes_around_the_cuts(void **state)
 {
     (void)state;
@@ -142,15 +143,20 @@ static void sizes_around_the_cuts(void **state)
     check(1023, 64, 130, 17);
     check(1025, 97, 64, 17);
     check(1119, 200, 96, 17);
+    check(0, 8192, 64, 97);
+    check(1, 8191, 64, 97);
+    check(75, 8192, 70, 997);
+    check(330, 8350, 64, 997);
+    check(643, 8640, 65, 9973);
 }
 
 static void bits_do_not_depend_on_threads(void **state)
 {
     (void)state;
-    static const int64_t sizes[][3] = { { 261, 401, 65 }, { 1100, 192, 128 }, { 700, 96, 300 } };
+    static const int64_t sizes[][3] = { { 261, 401, 65 }, { 1100, 192, 128 }, { 700, 96, 300 }, { 330, 8300, 70 } };
 
     if (!available()) skip();
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         products p = begin(sizes[i][0], sizes[i][1], sizes[i][2]), first = begin(sizes[i][0], sizes[i][1], sizes[i][2]);
         omp_set_num_threads(1);
         run(&first, 0);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "opcheck.h"
+#include "ops/activation.h"
 #include "ops/vmath.h"
 
 #define STRIDE 251 /* of bit patterns: 17 million numbers, every exponent */
@@ -59,6 +60,21 @@ static void log_is_within_its_bound_on_normal_numbers(void **state)
 
 static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double cdf(double x) { return 0.5 * erfc(-x * 0.70710678118654752); }
+static double slope(double x) { return cdf(x) + x * exp(-0.5 * x * x) * 0.3989422804014327; }
+
+static void gelu_for_bf16_is_within_its_bounds(void **state)
+{
+    (void)state;
+    double off = 0, off_slope = 0;
+    for (int i = -60000; i <= 60000; i++) {
+        const float x = (float)i * 1e-3f;
+        off = fmax(off, fabs((double)ft_normal_cdf_short(x) - cdf((double)x)));
+        off_slope = fmax(off_slope, fabs((double)ft_gelu_slope_short(x) - slope((double)x)));
+    }
+    assert_true(off <= 2e-5 && off_slope <= 3e-4);
+    assert_true(ft_gelu_short(0.0f) == 0.0f && ft_gelu_short(1e30f) == 1e30f && fabsf(ft_gelu_short(-1e30f)) <= 1e24f);
+    assert_true(isnan(ft_gelu_short(NAN)) && isnan(ft_gelu_slope_short(NAN)));
+}
 static double pdf(double x) { return 0.39894228040143268 * exp(-x * x / 2); }
 
 static void functions_made_of_them_are_close(void **state)
@@ -149,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         oc_test(exp_is_within_two_ulp_wherever_it_is_normal),
         oc_test(erf_and_tanh_are_within_their_bounds),
+        oc_test(gelu_for_bf16_is_within_its_bounds),
         oc_test(log_is_within_its_bound_on_normal_numbers),
         oc_test(functions_made_of_them_are_close),
         oc_test(limits_are_kept),
