@@ -128,13 +128,23 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 
 /* ==== One row ==== */
 
+static inline __attribute__((always_inline)) float value_of(const int kind, float u)
+{
+    return kind == FT_GELU ? ft_gelu_short(u) : ft_activation_value(kind, u);
+}
+
+static inline __attribute__((always_inline)) float slope_of(const int kind, float u)
+{
+    return kind == FT_GELU ? ft_gelu_slope_short(u) : ft_activation_slope(kind, u);
+}
+
 /* x becomes f(x). A vector loop, which gcc reports for the lines that call it. */
 static inline __attribute__((always_inline)) void values(const int kind, int64_t n, float *x)
 {
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const float u = x[i];
-        x[i] = ft_activation_value(kind, u);
+        x[i] = value_of(kind, u);
     }
 }
 
@@ -145,8 +155,8 @@ static inline __attribute__((always_inline)) void slopes(const int kind, int64_t
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         const float u = x[i];
-        x[i] = ft_activation_value(kind, u);
-        d[i] *= ft_activation_slope(kind, u);
+        x[i] = value_of(kind, u);
+        d[i] *= slope_of(kind, u);
         sums[i] += d[i];
     }
 }

@@ -79,7 +79,7 @@ static double *room(int64_t n)
     return x;
 }
 
-/* Rounding what is near a tie may go the other way; that is rare, and small in the norm. */
+/* Rounding what is near a tie may go the other way; that is rare, and small in the norm: one in a hundred of what gelu gives. */
 static void near(const char *what, const oc_case *k, const ft_tensor *got, const double *want)
 {
     double apart = 0, size = 0;
@@ -89,7 +89,7 @@ static void near(const char *what, const oc_case *k, const ft_tensor *got, const
         apart += d * d;
         size += want[i] * want[i];
     }
-    if (!(sqrt(apart) <= 3e-4 * sqrt(size) + 1e-6))
+    if (!(sqrt(apart) <= 6e-4 * sqrt(size) + 1e-6))
         fail_msg("%s of activation %d, %d rows: off by %g of %g", what, (int)k->attr.i[0], (int)k->in[0]->shape.dim[0],
                  sqrt(apart), sqrt(size));
 }
