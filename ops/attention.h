@@ -151,12 +151,19 @@ static inline void softmax_tile(const head *h, int64_t q0, int64_t n, float *lar
 
 /* ==== Gradients ==== */
 
+/* n numbers, which most often are this thread's next task: those of the head beside it. */
+static inline void bring(const float *x, int64_t n)
+{
+    for (int64_t c = 0; c < n; c += 16) __builtin_prefetch(x + c);
+}
+
 /* delta[i] = sum_c d_ctx[i,c] * ctx[i,c] */
 static inline void make_delta(const head *h, const float *d_out, const float *out)
 {
     for (int64_t i = 0; i < h->n; i++) {
         const float *g = d_out + i * h->H, *y = out + i * h->H;
         float sum = 0.0f;
+        bring(y + h->d, h->d);
         /* hot */
 #pragma omp simd reduction(+ : sum)
         for (int64_t c = 0; c < h->d; c++) sum += g[c] * y[c];

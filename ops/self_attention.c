@@ -95,7 +95,7 @@ static void narrow(const head *h, const float *from, int64_t ld, int64_t n, uint
     const int64_t d = h->d, K = whole(d);
 
     for (int64_t i = 0; i < n; i++, from += ld, to += K) {
-        __builtin_prefetch(from + d);
+        bring(from + d, d);
         ft_round_row(from, d, to);
         memset(to + d, 0, sizeof *to * (size_t)(K - d));
     }
@@ -249,6 +249,7 @@ static void give(const head *h, const float *from, int64_t n, float scale, uint1
 
     for (int64_t i = 0; i < n; i++, from += h->width, to += ld) {
         int64_t c = 0;
+        __builtin_prefetch(to + d, 1);
         for (; c + FT_LANES <= d; c += FT_LANES)
             *(ft_vs *)(to + c) = ft_round_vector(*(const ft_vf *)(from + c) * scale);
         const ft_vs last = c < d ? ft_round_vector(*(const ft_vf *)(from + c) * scale) : (ft_vs){ 0 };
