@@ -3,7 +3,6 @@
 
 local check = require "check"
 local graph = require "ftpipe.core.graph"
-local host = require "ftpipe.core.host"
 local sys = require "ftpipe.core.sys"
 local tensor = require "ftpipe.core.tensor"
 local text = require "ftpipe.core.text"
@@ -443,26 +442,6 @@ check.test("the_shape_mode_counts_and_allocates_no_data", function()
    check.is_true(cost.flops > 1e5 and cost.peak > 1e4, "costs are counted")
    check.is_true(sys.memory().live - live < 200000, "no activations are allocated")
    graph.begin "eval"
-end)
-
-check.test("steady_updates_of_varying_length_take_no_new_tensor_memory", function()
-   local data = { train = split(120) }
-   local function blocks()
-      local seen = {}
-      train(fresh(), data, { epochs = 8, batch = 8, keep = "last", tokens_per_batch = 40, loss = function(logits, gold)
-         seen[#seen + 1] = sys.memory().system
-         return nn.cross_entropy(logits, gold)
-      end })
-      check.is_true(#seen > 200, "there are micro-batches")
-      return seen[#seen] - seen[3]
-   end
-   blocks()                        -- a first run meets every size of batch
-   host.collectgarbage()
-   host.collectgarbage "stop"      -- what is not let go of at once would pile up
-   local ok, new = pcall(blocks)
-   host.collectgarbage "restart"
-   check.is_true(ok, new)
-   check.equal(new, 0, "new blocks")
 end)
 
 check.test("a_frozen_encoder_trains_the_same_head_with_and_without_cached_features", function()
