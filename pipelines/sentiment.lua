@@ -34,7 +34,7 @@ local p = ft.params {
    batch        = { type = "integer", default = "auto", min = 1, help = "rows of an update" },
    head_lr      = { default = "auto", min = 0, help = "learning rate of stage one" },
    head_epochs  = { type = "integer", default = "auto", min = 1, help = "most epochs of stage one" },
-   precision    = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of the products of stage two" },
+   precision    = { default = "f32", choices = { "auto", "f32", "bf16" }, help = "of matrix products" },
    control      = { default = false, help = "also train in one stage, and compare" },
 }
 
@@ -62,7 +62,8 @@ if p.head == "keep" then
 else
    local head  = ft.finetune { name = "head", model = fresh, data = data, freeze = "loaded",      -- stage one
                                lr = p.head_lr, epochs = p.head_epochs, batch = p.batch,
-                               class_weights = p.class_weights, label_smoothing = p.label_smoothing }
+                               class_weights = p.class_weights, label_smoothing = p.label_smoothing,
+                               precision = p.precision }
    tuned = everything("tuned", head)                                                            -- stage two
    models = { head = head, two = tuned }
 end
