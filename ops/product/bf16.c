@@ -316,7 +316,7 @@ static void one_deep(const rows_job *j, const plan *p, const room *r, int64_t fi
 static void all_deep(const rows_job *j, const plan *p, const room *r)
 {
     const int64_t R = j->m->R, groups = ft_round_up(R / DEEP_ROWS + 1, 2);
-    const int64_t each = ft_round_up((R + groups - 1) / groups, row_sizes[N_ROWS - 1]);
+    const int64_t each = ft_round_up(ft_most((R + groups - 1) / groups, 1), row_sizes[N_ROWS - 1]);
 
 #pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (R * j->N * j->K > FT_BF16_SMALL)
     for (int64_t first = 0; first < R; first += each) one_deep(j, p, r, first, ft_least(each, R - first));
