@@ -78,7 +78,7 @@ typedef uint32_t ft_vw_half __attribute__((vector_size(4 * FT_PHILOX_WIDE), alig
 #define FT_PHILOX_ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 1, 3)
 #endif
 
-/* Low halves times m. gcc takes the product of whole lanes for it, which costs three times as much (ops/round.h names an
+/* Low halves times m. gcc takes the product of whole lanes for it, which is slower (ops/round.h names an
  * instruction too). */
 static inline ft_vw ft_philox_multiply(ft_vw a, uint32_t m)
 {
