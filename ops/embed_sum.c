@@ -6,7 +6,7 @@
  *   attr   i[n] first_n: the row of table n that id 0 means
  *   out    y (T,H)
  *
- * Backward adds rows of dy to rows of the tables, and clears only what was added to since it was cleared. Tasks are stripes of
+ * Forward settles the rows that it reads (graph/lazy.h). Backward adds rows of dy to rows of the tables, and clears only what was added to since it was cleared. Tasks are stripes of
  * channels, each of which walks over all tokens in order: no two threads meet, and bits do not depend on their number.
  */
 #include <string.h>
@@ -76,10 +76,26 @@ static const float *row_of(const ft_op_call *c, int n, int64_t t, int64_t H)
     return (const float *)c->in[2 * n + 1]->data + (c->attr.i[n] + id) * H;
 }
 
+/* Decay that the looked-up rows of table n were spared. */
+static void settle_rows(const ft_op_call *c, int n, int64_t T, int64_t H)
+{
+    const ft_tensor *table = c->in[2 * n + 1];
+    const int32_t *id = c->in[2 * n] ? c->in[2 * n]->data : NULL;
+
+    if (!table->lazy || table->lazy->n == 0) return;
+    for (int64_t t = 0; t < (id ? T : 1); t++) {
+        const int64_t at = (c->attr.i[n] + (id ? id[t] : 0)) * H;
+        FT_KERNEL(ft_settle)
+        (table->lazy, table->data, ft_shape_count(&table->shape), at / FT_OPTIM_BLOCK,
+         (at + H - 1) / FT_OPTIM_BLOCK + 1);
+    }
+}
+
 static void forward(const ft_op_call *c)
 {
     const int64_t T = c->out->shape.dim[0], H = c->out->shape.dim[1];
 
+    for (int n = 0; n < c->n_in / 2 && T > 0; n++) settle_rows(c, n, T, H);
 #pragma omp parallel for schedule(static) if (T * H > FT_WORTH)
     for (int64_t t = 0; t < T; t++) {
         float *y = (float *)c->out->data + t * H;

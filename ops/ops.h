@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "graph/lazy.h"
 #include "graph/op.h"
 #include "ops/product/bf16.h"
 #include "ops/product/product.h"
@@ -15,6 +16,9 @@ extern const ft_bf16_layouts FT_KERNEL(ft_bf16_layouts);
 
 /* One panel by matrix instructions; only for the table that has them. */
 void FT_KERNEL(ft_tile_panel)(const ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C);
+
+/* Decay that was put off; see ft_op_table. */
+void FT_KERNEL(ft_settle)(ft_lazy *z, float *w, int64_t n, int64_t first, int64_t end);
 
 /* Sum of squares; see ft_op_table. */
 double FT_KERNEL(ft_square_sum)(const float *x, int64_t n, const uint8_t *touched);

@@ -40,11 +40,12 @@ static void momentum_chunk(float *restrict w, const float *restrict g, float *re
 }
 
 static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                   const uint8_t *touched)
+                   const uint8_t *touched, ft_lazy *lazy)
 {
     (void)v;
     (void)awake;
     (void)touched;
+    (void)lazy;
 #pragma omp parallel for schedule(static) if (n > CHUNK)
     for (int64_t i = 0; i < n; i += CHUNK) {
         if (hyper[1] > 0.0f)

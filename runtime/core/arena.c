@@ -55,6 +55,21 @@ static void reserve(void)
     }
 }
 
+void ft_arena_pages(void *p, size_t bytes, int large)
+{
+#ifdef MADV_HUGEPAGE
+    const long page = sysconf(_SC_PAGESIZE);
+    const uintptr_t whole = page > 0 ? (uintptr_t)page : HUGE;
+    const uintptr_t from = ((uintptr_t)p + whole - 1) / whole * whole, to = ((uintptr_t)p + bytes) / whole * whole;
+
+    if (to > from) (void)madvise((void *)from, to - from, large ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+#else
+    (void)p;
+    (void)bytes;
+    (void)large;
+#endif
+}
+
 size_t ft_arena_size(size_t size) { return (size + GRAIN - 1) / GRAIN * GRAIN + STAGGER; }
 int ft_arena_there(void) { return a.base != NULL; }
 int ft_arena_owns(const void *p)

@@ -22,8 +22,9 @@ int ft_arena_owns(const void *p);
 uintptr_t
 ft_arena_untouched(void); /* from this address on nothing was ever handed out: zeros, if it lies in the stretch */
 void ft_arena_free(void *p, size_t bytes);
-void ft_arena_trim(void);        /* give the memory of all gaps back to the system */
-size_t ft_arena_kept(void);      /* bytes of gaps that are memory still, at most */
-uint64_t ft_arena_growths(void); /* how often it became longer than it ever was */
+void ft_arena_pages(void *p, size_t bytes, int large); /* ft_block_pages */
+void ft_arena_trim(void);                              /* give the memory of all gaps back to the system */
+size_t ft_arena_kept(void);                            /* bytes of gaps that are memory still, at most */
+uint64_t ft_arena_growths(void);                       /* how often it became longer than it ever was */
 
 #endif

@@ -303,6 +303,11 @@ void ft_block_free(void *p, size_t size)
     pthread_mutex_unlock(&lock);
 }
 
+void ft_block_pages(void *p, size_t bytes, int large)
+{
+    if (ft_arena_owns(p)) ft_arena_pages(p, bytes, large);
+}
+
 void ft_block_trim(void)
 {
     pthread_mutex_lock(&lock);

@@ -32,7 +32,10 @@ void *ft_block_zeros(size_t size); /* holds zeros; what the system just gave is 
 void *ft_block_new(size_t size);   /* from the system in any case: for what stays, among blocks that come and go */
 void ft_block_free(void *p, size_t size);
 size_t ft_block_size(size_t size); /* what a block of this size counts */
-void ft_block_trim(void);          /* give kept blocks back to the system */
+/* Let the system give a part of a block in small pages, as is better where most of it is never touched, or in large ones again:
+ * that before the block is freed. A hint; the bytes stay as they are. */
+void ft_block_pages(void *p, size_t bytes, int large);
+void ft_block_trim(void); /* give kept blocks back to the system */
 
 typedef struct ft_mem_stats {
     size_t live;     /* bytes handed out now, both kinds */

@@ -75,7 +75,9 @@ typedef struct ft_op {
     unsigned no_grad;  /* bit i: in[i] never has a gradient (ids, labels) */
     unsigned
         in_place; /* bit i: d_in[i] may lie where in[i] does: backward reads each number before it writes its gradient */
-    unsigned touches; /* bit i: backward writes few lines of d_in[i], and marks those in its `touched` */
+    unsigned
+        touches; /* bit i: few lines of in[i] are read, and forward settles those first (graph/lazy.h); backward writes few
+                       * of d_in[i], and marks those in its `touched` */
     /* c->in, n_in and attr are set (data may be NULL: shapes only). Fails with FT_ESHAPE or FT_EUSAGE. */
     ft_status (*infer)(const ft_op_call *c, ft_op_spec *s, ft_err *e);
     void (*forward)(const ft_op_call *c);
@@ -83,16 +85,18 @@ typedef struct ft_op {
 } ft_op;
 
 #define FT_OPTIM_BLOCK FT_TOUCH /* weights that sleep together */
+struct ft_lazy;
 
 /* An optimiser's kernel: updates n weights in one pass. Which hyper[] mean what is said in its file. awake has a byte for
  * each FT_OPTIM_BLOCK weights, 0 where both moments are zero: there the kernel may leave the moments alone as long as
  * the gradient is zero too, if the weights get the same bits; it sets what wakes up. NULL: all are awake. touched is that of
- * the gradient (tensor.h). */
+ * the gradient (tensor.h). Where lazy is not NULL, it may note there by what it would have to multiply all weights that
+ * sleep (graph/lazy.h), one factor for each call. */
 typedef struct ft_optim_kernel {
     const char *name;
     int moments; /* 0, 1 or 2 arrays of state */
     void (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                   const uint8_t *touched);
+                   const uint8_t *touched, struct ft_lazy *lazy);
 } ft_optim_kernel;
 
 struct ft_panel; /* ops/product/product.h */
@@ -105,6 +109,8 @@ typedef struct ft_op_table {
     /* sum of squares of n floats, by fixed chunks (same bits for any thread count); NaN and Inf propagate. With touched (may be
      * NULL) what is not marked there is zero; 1,024 numbers without a mark are not read. */
     double (*square_sum)(const float *x, int64_t n, const uint8_t *touched);
+    /* Bring blocks [first, end) of the n weights to where they would be without notes; see graph/lazy.h. */
+    void (*settle)(struct ft_lazy *z, float *w, int64_t n, int64_t first, int64_t end);
     const struct ft_bf16_layouts *bf16; /* ops/product/bf16.h */
     int tiles;                          /* products of tiles by matrix instructions (ops/tile_bf16.h), and */
     void (*panel)(const struct ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C);

@@ -5,7 +5,12 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "graph/lazy.h"
 #include "tensor/safetensors.h"
+
+#define MANY_ROWS                                                                                                      \
+    65536 /* a vocabulary of many languages: a text uses few of its rows, and gradients and moments of others stay
+                         * unwritten; in small pages they take no memory */
 
 typedef struct item {
     ft_param *param;
@@ -14,6 +19,7 @@ typedef struct item {
     int fresh;        /* no step yet (SGD's momentum starts from the first gradient) */
     uint8_t *awake;   /* of two moments: for each FT_OPTIM_BLOCK weights, whether one is not zero */
     uint8_t *touched; /* of a table's gradient (tensor.h), whose lines are looked up: most are zero */
+    ft_lazy *lazy;    /* decay of a table's blocks that sleep */
     int shown;        /* the moments were handed out and may have been written since */
 } item;
 
@@ -41,13 +47,28 @@ ft_status ft_optim_new(ft_optim **out, const char *kind, const ft_optim_opts *op
     return FT_OK;
 }
 
+static void set_pages(item *it, int large)
+{
+    ft_tensor *all[3] = { it->param->grad, it->moment[0], it->moment[1] };
+
+    if (it->param->value->shape.rank != 2 || it->param->value->shape.dim[0] < MANY_ROWS) return;
+    for (int k = 0; k < 3; k++)
+        if (all[k]) ft_block_pages(all[k]->data, all[k]->bytes, large);
+}
+
 static void item_drop(item *it)
 {
+    set_pages(it, 1);
     if (it->param->grad) it->param->grad->touched = NULL; /* somebody may hold it still */
     ft_tensor_release(it->param->grad);
     it->param->grad = NULL;
     it->param->has_grad = 0;
     for (int k = 0; k < 2; k++) ft_tensor_release(it->moment[k]);
+    if (it->lazy) {
+        ft_lazy_settle(it->param->value);
+        it->param->value->lazy = NULL;
+    }
+    ft_free(it->lazy);
     ft_free(it->awake);
     ft_free(it->touched);
 }
@@ -79,7 +100,12 @@ static ft_status fill_group(ft_optim *o, ft_param *const *params, size_t n, ft_e
         const size_t blocks = (size_t)((ft_shape_count(shape) + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK);
         if (!s && o->kernel->moments == 2 && !(it->awake = ft_calloc(blocks + 1, 1))) s = ft_fail_mem(e, blocks);
         if (!s && shape->rank == 2 && !(it->touched = ft_calloc(blocks + 1, 1))) s = ft_fail_mem(e, blocks);
-        if (!s) params[i]->grad->touched = it->touched;
+        if (!s && it->awake && it->touched) s = ft_lazy_new(&it->lazy, ft_shape_count(shape), e);
+        if (!s) {
+            params[i]->grad->touched = it->touched;
+            params[i]->value->lazy = it->lazy;
+        }
+        if (!s) set_pages(it, 0);
         at += ft_shape_count(shape);
     }
     for (int k = 0; k < 3; k++) ft_tensor_release(arena[k]);
@@ -117,9 +143,13 @@ static void look(item *it)
     const int64_t n = ft_shape_count(&it->param->value->shape);
     const float *m = it->moment[0]->data, *v = it->moment[1]->data;
 
-    memset(it->awake, 0, (size_t)((n + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK));
+    const int64_t blocks = (n + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK;
+
+    ft_lazy_settle(it->param->value);
+    memset(it->awake, 0, (size_t)blocks);
     for (int64_t i = 0; i < n; i++)
         if (m[i] != 0.0f || v[i] != 0.0f) it->awake[i / FT_OPTIM_BLOCK] = 1;
+    for (int64_t b = 0; b < blocks && it->lazy; b++) it->lazy->since[b] = it->awake[b] ? FT_LAZY_NEVER : 0;
     it->shown = 0;
 }
 
@@ -142,7 +172,8 @@ static void update_item(const ft_optim *o, item *it, double lr_scale, double gra
 
     if (it->awake && it->shown) look(it);
     o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
-                      o->kernel->moments == 2 ? adamw : sgd, it->awake, it->touched);
+                      o->kernel->moments == 2 ? adamw : sgd, it->awake, it->touched, it->lazy);
+    if (it->lazy && it->lazy->n == FT_LAZY_MOST) ft_lazy_settle(p->value);
     it->fresh = 0;
 }
 

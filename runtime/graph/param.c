@@ -6,7 +6,7 @@
 
 #include "core/mem.h"
 #include "core/nearest.h"
-#include "graph/op.h"
+#include "graph/lazy.h"
 
 ft_param *ft_params_find(const ft_params *ps, const char *name)
 {
@@ -61,6 +61,9 @@ ft_status ft_param_adopt(ft_param *p, ft_tensor *value, ft_err *e)
     if (value->dtype != FT_F32 || !ft_shape_equal(&value->shape, &p->value->shape))
         return ft_fail(e, FT_ESHAPE, "parameter '%s' is f32 %s, not %s %s", p->name, ft_shape_text(&p->value->shape, a),
                        ft_dtype_name(value->dtype), ft_shape_text(&value->shape, b));
+    ft_lazy_settle(p->value);
+    value->lazy = p->value->lazy;
+    p->value->lazy = NULL;
     value->weight = p->value->weight;
     p->value->weight = 0;
     ft_tensor_release(p->value);
@@ -170,6 +173,7 @@ const ft_param *ft_params_nonfinite(const ft_params *ps, int what)
     for (size_t i = 0; i < ps->n; i++) {
         const ft_param *p = ps->items[i];
         const ft_tensor *t = what ? (p->has_grad ? p->grad : NULL) : p->value;
+        if (t) ft_lazy_settle(t);
         if (t && !all_finite(t)) return p;
     }
     return NULL;

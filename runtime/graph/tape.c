@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "core/mem.h"
+#include "graph/lazy.h"
 
 typedef struct slot {
     ft_shape shape; /* stays when the value is freed */
@@ -279,6 +280,8 @@ static ft_status run_forward(ft_tape *t, ft_op_call *c, const ft_op_spec *spec, 
     }
     if (spec->work_forward && !(c->work = ft_block_alloc(spec->work_forward)))
         return ft_fail_mem(e, spec->work_forward);
+    for (int i = 0; i < c->n_in; i++)
+        if (c->in[i] && !(c->op->touches >> i & 1)) ft_lazy_settle(c->in[i]);
     const double start = profile.on ? now() : 0;
     c->op->forward(c);
     if (profile.on) profile_add(c->op->name, now() - start, 0, spec->flops, spec->bytes);

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "graph/lazy.h"
+
 ft_box *ft_lua_box(lua_State *L, const char *class_name, int n_user)
 {
     ft_box *b = lua_newuserdatauv(L, sizeof *b, n_user);
@@ -16,6 +18,13 @@ void *ft_lua_check(lua_State *L, int arg, const char *class_name)
     ft_box *b = luaL_checkudata(L, arg, class_name);
     if (!b->p) luaL_argerror(L, arg, "is closed");
     return b->p;
+}
+
+ft_tensor *ft_lua_tensor(lua_State *L, int arg)
+{
+    ft_tensor *t = ft_lua_check(L, arg, FT_TENSOR);
+    ft_lazy_settle(t);
+    return t;
 }
 
 void ft_lua_class(lua_State *L, const char *class_name, const luaL_Reg *methods, lua_CFunction close)

@@ -24,6 +24,8 @@ typedef struct ft_box {
 ft_box *ft_lua_box(lua_State *L, const char *class_name, int n_user);
 /* The object at arg; raises when it is of another class or closed. */
 void *ft_lua_check(lua_State *L, int arg, const char *class_name);
+/* The tensor at arg, whose numbers may be read and written until an optimiser's next step (graph/lazy.h). */
+ft_tensor *ft_lua_tensor(lua_State *L, int arg);
 /* Metatable with methods under __index, and `close` as __gc and __close (may be NULL). Nothing stays on the stack. */
 void ft_lua_class(lua_State *L, const char *class_name, const luaL_Reg *methods, lua_CFunction close);
 

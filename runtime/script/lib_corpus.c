@@ -152,7 +152,7 @@ static int masker_apply(lua_State *L)
     ft_err e;
     ft_tensor *places, *labels;
     const ft_masker *m = check_masker(L);
-    ft_tensor *ids = ft_lua_check(L, 2, FT_TENSOR);
+    ft_tensor *ids = ft_lua_tensor(L, 2);
     const ft_ragged *rows = ft_lua_check(L, 3, FT_RAGGED);
     const lua_Integer epoch = luaL_checkinteger(L, 4);
     ft_box *a = ft_lua_box(L, FT_TENSOR, 0), *b = ft_lua_box(L, FT_TENSOR, 0);
@@ -204,7 +204,7 @@ static int aligner_places(lua_State *L)
     ft_err e;
     ft_tensor *places_a, *places_b;
     const ft_aligner *m = ft_lua_check(L, 1, ALIGNER);
-    const ft_tensor *ids_a = ft_lua_check(L, 2, FT_TENSOR), *ids_b = ft_lua_check(L, 4, FT_TENSOR);
+    const ft_tensor *ids_a = ft_lua_tensor(L, 2), *ids_b = ft_lua_tensor(L, 4);
     const ft_ragged *rows_a = ft_lua_check(L, 3, FT_RAGGED), *rows_b = ft_lua_check(L, 5, FT_RAGGED);
     ft_box *a = ft_lua_box(L, FT_TENSOR, 0), *b = ft_lua_box(L, FT_TENSOR, 0);
     if (ft_align_batch(m, ids_a, rows_a, ids_b, rows_b, &places_a, &places_b, &e)) return ft_lua_raise(L, &e);

@@ -253,7 +253,7 @@ static void put_value(const writing *w, int index, int depth)
     case LUA_TUSERDATA:
         if (put_shared(w, index)) return;
         if (luaL_testudata(L, index, FT_TENSOR))
-            put_tensor(w, ft_lua_check(L, index, FT_TENSOR));
+            put_tensor(w, ft_lua_tensor(L, index));
         else if (luaL_testudata(L, index, FT_TOKENS))
             put_tokens(w, ft_lua_check(L, index, FT_TOKENS));
         else if (luaL_testudata(L, index, FT_WINDOWS))

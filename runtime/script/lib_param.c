@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/mem.h"
+#include "graph/lazy.h"
 #include "graph/optim.h"
 #include "script/bind.h"
 #include "script/libs.h"
@@ -137,7 +138,7 @@ static int param_tensor(lua_State *L)
 static int param_adopt(lua_State *L)
 {
     ft_err e;
-    if (ft_param_adopt(check_param(L, 1), ft_lua_check(L, 2, FT_TENSOR), &e)) return ft_lua_raise(L, &e);
+    if (ft_param_adopt(check_param(L, 1), ft_lua_tensor(L, 2), &e)) return ft_lua_raise(L, &e);
     return 0;
 }
 
@@ -161,6 +162,7 @@ static int param_normal(lua_State *L)
     ft_param *p = check_param(L, 1);
     const lua_Integer seed = luaL_checkinteger(L, 2);
     const double std = luaL_checknumber(L, 3);
+    ft_lazy_settle(p->value);
     ft_rng_normal(ft_rng_site((uint64_t)seed, p->name), p->value->data, (size_t)ft_shape_count(&p->value->shape),
                   (float)std);
     ft_weights_changed();

@@ -129,7 +129,7 @@ static int store_write(lua_State *L)
     for (lua_pushnil(L); lua_next(L, 2); lua_pop(L, 1), i++) { /* the tables keep what is pointed to */
         luaL_argcheck(L, lua_type(L, -2) == LUA_TSTRING, 2, "names must be strings");
         names[i] = lua_tostring(L, -2);
-        tensors[i] = ft_lua_check(L, -1, FT_TENSOR);
+        tensors[i] = ft_lua_tensor(L, -1);
     }
     if (n_meta)
         for (lua_pushnil(L); lua_next(L, 3); lua_pop(L, 1), k++) {

@@ -259,7 +259,7 @@ static int tagging_encode(lua_State *L)
 /* An i32 vector at arg; n: as many elements as it must have, or -1. */
 static const ft_tensor *check_vector(lua_State *L, int arg, int64_t n)
 {
-    const ft_tensor *t = ft_lua_check(L, arg, FT_TENSOR);
+    const ft_tensor *t = ft_lua_tensor(L, arg);
     luaL_argcheck(L, t->dtype == FT_I32 && t->data && t->shape.rank == 1 && (n < 0 || t->shape.dim[0] == n), arg,
                   "not the i32 vector that is wanted here");
     return t;
@@ -366,7 +366,7 @@ static int tagging_scores(lua_State *L)
 /* (words, tags) f32 at arg */
 static const ft_tensor *check_scores(lua_State *L, int arg, int64_t words)
 {
-    const ft_tensor *t = ft_lua_check(L, arg, FT_TENSOR);
+    const ft_tensor *t = ft_lua_tensor(L, arg);
     luaL_argcheck(L, t->dtype == FT_F32 && t->data && t->shape.rank == 2 && (words < 0 || t->shape.dim[0] == words),
                   arg, "must be f32 with a row of scores for each word");
     return t;

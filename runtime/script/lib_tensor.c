@@ -10,12 +10,13 @@
 
 static const char *const dtype_names[] = { "f32", "bf16", "f16", "i32", "i64", "u8", NULL };
 
+/* For what needs no elements. */
 static ft_tensor *check_any(lua_State *L, int arg) { return ft_lua_check(L, arg, FT_TENSOR); }
 
 /* One whose elements are there. */
 static ft_tensor *check(lua_State *L, int arg)
 {
-    ft_tensor *t = check_any(L, arg);
+    ft_tensor *t = ft_lua_tensor(L, arg);
     luaL_argcheck(L, t->data || t->bytes == 0, arg, "has a shape but no data");
     return t;
 }
@@ -275,7 +276,7 @@ static int tensor_take_rows(lua_State *L)
 
 static int tensor_bytes(lua_State *L)
 {
-    const ft_tensor *t = check_any(L, 1);
+    const ft_tensor *t = ft_lua_tensor(L, 1);
     lua_pushlstring(L, t->data ? t->data : "", t->data ? t->bytes : 0);
     return 1;
 }

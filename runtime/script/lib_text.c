@@ -370,7 +370,7 @@ static int tokens_take(lua_State *L)
     lua_Integer n;
     ft_tensor *out;
     const ft_tokens *t = check_tokens(L);
-    const ft_tensor *all = ft_lua_check(L, 2, FT_TENSOR);
+    const ft_tensor *all = ft_lua_tensor(L, 2);
 
     luaL_argcheck(L, all->data, 2, "has no values");
     read_ints(L, 3, &index, &n, -1);

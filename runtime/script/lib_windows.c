@@ -175,7 +175,7 @@ static int windows_best(lua_State *L)
     ft_span_score best[MOST_SPANS];
     const ft_windows *w = check(L);
     luaL_checktype(L, 2, LUA_TTABLE);
-    const ft_tensor *t = ft_lua_check(L, 3, FT_TENSOR);
+    const ft_tensor *t = ft_lua_tensor(L, 3);
     const lua_Integer k = luaL_checkinteger(L, 4), longest = luaL_checkinteger(L, 5), n = luaL_len(L, 2);
     luaL_argcheck(L, t->dtype == FT_F32 && t->data && t->shape.rank == 2 && t->shape.dim[1] == 2, 3,
                   "logits must be f32 (T,2)");

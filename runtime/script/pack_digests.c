@@ -47,7 +47,7 @@ int ft_pack_digests(lua_State *L)
 
     for (lua_Integer i = 0; i < n; i++) {
         lua_geti(L, 1, i + 1);
-        all[i].t = ft_lua_check(L, -1, FT_TENSOR);
+        all[i].t = ft_lua_tensor(L, -1);
         if (!all[i].t->data) return luaL_error(L, "a tensor without values has no digest");
         lua_pop(L, 1);
     }

@@ -30,9 +30,10 @@ typedef struct ft_tensor {
     struct ft_tensor *base;  /* a view keeps its base alive; NULL otherwise */
     void (*drop)(void *ctx); /* foreign storage (a mapping): called when the last reference goes */
     void *ctx;
-    int writable;     /* foreign storage that may be written to */
-    uint8_t *touched; /* a gradient's: see FT_TOUCH; NULL: any number may be other than zero */
-    uint64_t weight;  /* not 0: a parameter's value; no two in a process share it. Copies in other layouts go by it */
+    int writable;         /* foreign storage that may be written to */
+    uint8_t *touched;     /* a gradient's: see FT_TOUCH; NULL: any number may be other than zero */
+    struct ft_lazy *lazy; /* a parameter's value: decay that it is yet to get (graph/lazy.h); NULL: none */
+    uint64_t weight; /* not 0: a parameter's value; no two in a process share it. Copies in other layouts go by it */
 } ft_tensor;
 
 /* `touched` has a byte for each FT_TOUCH numbers, 0 while none of them was written since they were cleared: they are zero. Who

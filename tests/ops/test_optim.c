@@ -11,8 +11,9 @@
 #include <omp.h>
 #endif
 
+#include "core/mem.h"
 #include "core/rng.h"
-#include "graph/op.h"
+#include "graph/lazy.h"
 
 #define MOST 40000
 
@@ -90,7 +91,7 @@ static void steps(const char *isa, const char *name, int64_t n, const float *hyp
             h[5] = t == 1;
             if (t == 1) memset(m, 0xff, sizeof m); /* the first step may not read it */
         }
-        k->update(w, g, m, v, n, h, NULL, NULL);
+        k->update(w, g, m, v, n, h, NULL, NULL, NULL);
         if (adam)
             plain_adamw(n, h);
         else
@@ -134,7 +135,7 @@ static void sgd_without_momentum_needs_no_moments(void **state)
     const float h[] = { 0.1f, 0, 0, 0, 1, 1 };
     float one[] = { 1, 2 }, grad[] = { 1, -1 };
 
-    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h, NULL, NULL);
+    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h, NULL, NULL, NULL);
     assert_true(fabsf(one[0] - 0.9f) < 1e-7f && fabsf(one[1] - 2.1f) < 3e-7f);
 }
 
@@ -148,7 +149,7 @@ static void threads_change_no_bit(void **state)
             threads(n);
             fresh(MOST);
             ft_rng_normal(ft_rng_site(3, "g"), g, MOST, 1);
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw, NULL, NULL);
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw, NULL, NULL, NULL);
             if (n == 1) memcpy(first_w, w, sizeof w);
             assert_memory_equal(first_w, w, sizeof w);
         }
@@ -184,13 +185,13 @@ static void what_never_had_a_gradient_only_decays(void **state)
             for (int64_t row = t; row < N / 100; row += 31 + 7 * t)
                 ft_rng_normal(ft_rng_site((uint64_t)(row + t), "g"), g + row * 100, 100, 0.3f);
             g[N - 1] = t == 5;
-            k->update(all_w, g, all_m, all_v, N, h, NULL, NULL);
+            k->update(all_w, g, all_m, all_v, N, h, NULL, NULL, NULL);
             /* marks of this update alone: what has moments but no mark goes on as if its gradient were read */
             memset(touched, 0, sizeof touched);
             for (int64_t j = 0; j < N; j++) touched[j / FT_OPTIM_BLOCK] |= g[j] != 0;
             for (int64_t j = 0; j < N && t > 1; j++)
                 if (!touched[j / FT_OPTIM_BLOCK]) g[j] = NAN;
-            k->update(w, g, m, v, N, h, awake, t > 1 ? touched : NULL);
+            k->update(w, g, m, v, N, h, awake, t > 1 ? touched : NULL, NULL);
             assert_memory_equal(w, all_w, sizeof(float) * N);
             assert_memory_equal(m, all_m, sizeof(float) * N);
             assert_memory_equal(v, all_v, sizeof(float) * N);
@@ -200,7 +201,7 @@ static void what_never_had_a_gradient_only_decays(void **state)
         memset(g, 0, sizeof g);
         for (int64_t j = 0; j < N; j++)
             if (!awake[j / FT_OPTIM_BLOCK]) m[j] = v[j] = NAN;
-        k->update(w, g, m, v, N, h, awake, NULL);
+        k->update(w, g, m, v, N, h, awake, NULL, NULL);
         /* nor is a gradient that was never written, for its norm at least not where that holds for 8 blocks */
         int unread = 0;
         memcpy(touched, awake, sizeof touched);
@@ -214,8 +215,65 @@ static void what_never_had_a_gradient_only_decays(void **state)
         assert_true(unread > 0);
         assert_true(ft_op_active()->square_sum(g, N, touched) == 0);
         assert_true(isnan(ft_op_active()->square_sum(g, N, NULL)));
-        k->update(w, g, m, v, N, h, awake, touched);
+        k->update(w, g, m, v, N, h, awake, touched, NULL);
         for (int64_t j = 0; j < N; j++) assert_true(isfinite(w[j]));
+    }
+    assert_int_equal(ft_op_select(before, NULL), FT_OK);
+}
+
+/* The same with decay that is put off: the bits are there when they are looked at, wholly or a few rows at a time, and what
+ * sleeps is not touched before that. */
+static void decay_can_wait(void **state)
+{
+    (void)state;
+    enum { N = MOST - 7, BLOCKS = (N + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK, UPDATES = FT_LAZY_MOST - 1 };
+    static float all_w[MOST], all_m[MOST], all_v[MOST], old[MOST];
+    static uint8_t awake[BLOCKS], touched[BLOCKS];
+    const char *names[8], *before = ft_op_active()->isa;
+    const int n = ft_op_isas(names);
+
+    for (int i = 0; i < n; i++) {
+        float h[8] = { 0, 0.9f, 0.999f, 1e-8f, 0.01f, 0, 0, 0.7f };
+        int behind = 0;
+        ft_lazy *lazy;
+        assert_int_equal(ft_op_select(names[i], NULL), FT_OK);
+        assert_int_equal(ft_lazy_new(&lazy, N, NULL), FT_OK);
+        const ft_optim_kernel *k = ft_optim_find("adamw");
+        fresh(N);
+        memcpy(all_w, w, sizeof w);
+        memcpy(old, w, sizeof w);
+        memset(all_m, 0, sizeof all_m);
+        memset(all_v, 0, sizeof all_v);
+        memset(awake, 0, sizeof awake);
+        for (int t = 1; t <= UPDATES; t++) {
+            h[0] = t == 4 ? 0 : 1e-2f / (float)t;
+            h[5] = (float)(1 - pow(0.9, t));
+            h[6] = (float)(1 - pow(0.999, t));
+            memset(g, 0, sizeof g);
+            memset(touched, 0, sizeof touched);
+            for (int64_t row = t * 17 % 97; row < N / 100; row += 400) {
+                ft_rng_normal(ft_rng_site((uint64_t)(row + t), "g"), g + row * 100, 100, 0.3f);
+                for (int64_t j = row * 100; j < row * 100 + 100; j++) touched[j / FT_OPTIM_BLOCK] = 1;
+            }
+            k->update(all_w, g, all_m, all_v, N, h, NULL, NULL, NULL);
+            k->update(w, g, m, v, N, h, awake, touched, lazy);
+            assert_int_equal(lazy->n, t < 4 ? t : t - 1); /* a factor of one is none */
+            const int64_t b = t * 31 % BLOCKS, at = b * FT_OPTIM_BLOCK;
+            if (!awake[b] && lazy->since[b] == 0 && t > 1) {
+                assert_memory_equal(w + at, old + at, sizeof *w);
+                behind++;
+            }
+            ft_op_active()->settle(lazy, w, N, b, b + 1);
+            const size_t some = sizeof *w * (size_t)(N - at < FT_OPTIM_BLOCK ? N - at : FT_OPTIM_BLOCK);
+            assert_memory_equal(w + at, all_w + at, some);
+        }
+        assert_true(behind > 20);
+        assert_memory_not_equal(w, all_w, sizeof(float) * N);
+        ft_op_active()->settle(lazy, w, N, 0, BLOCKS);
+        assert_memory_equal(w, all_w, sizeof(float) * N);
+        assert_memory_equal(m, all_m, sizeof(float) * N);
+        assert_memory_equal(v, all_v, sizeof(float) * N);
+        ft_free(lazy);
     }
     assert_int_equal(ft_op_select(before, NULL), FT_OK);
 }
@@ -237,7 +295,7 @@ static void a_quadratic_is_minimised(void **state)
                 h[5] = (float)(1 - pow(0.9, t));
                 h[6] = (float)(1 - pow(0.999, t));
             }
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h, NULL, NULL);
+            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h, NULL, NULL, NULL);
         }
         for (int i = 0; i < 64; i++)
             if (!(fabsf(w[i] - 1) < 1e-2f)) fail_msg("optimiser %d: weight %d is %g", k, i, (double)w[i]);
@@ -252,6 +310,7 @@ int main(void)
         cmocka_unit_test(sgd_without_momentum_needs_no_moments),
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(what_never_had_a_gradient_only_decays),
+        cmocka_unit_test(decay_can_wait),
         cmocka_unit_test(a_quadratic_is_minimised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
