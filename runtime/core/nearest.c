@@ -34,10 +34,24 @@ size_t ft_edit_distance(const char *a, const char *b)
     return above[m];
 }
 
+/* The only choice that begins with the word: somebody left the rest out. */
+static const char *completion(const char *word, const char *const *choices, size_t n)
+{
+    const size_t len = strlen(word);
+    const char *found = NULL;
+
+    for (size_t i = 0; i < n && len > 2 && len <= LONGEST; i++) {
+        if (strncmp(word, choices[i], len) != 0) continue;
+        if (found) return NULL;
+        found = choices[i];
+    }
+    return found;
+}
+
 const char *ft_nearest(const char *word, const char *const *choices, size_t n)
 {
     const size_t len = strlen(word);
-    const char *best = NULL;
+    const char *best = NULL, *begun = completion(word, choices, n);
     size_t least = SIZE_MAX;
 
     for (size_t i = 0; i < n; i++) {
@@ -48,5 +62,5 @@ const char *ft_nearest(const char *word, const char *const *choices, size_t n)
             best = choices[i];
         }
     }
-    return best;
+    return begun && least > 1 ? begun : best;
 }

@@ -76,7 +76,7 @@ ner "a scheme that the tags do not follow" "the tag 'B-PER' does not belong to t
 printf '{"text":"Ana Bel saw Oslo","entities":[{"start":0,"end":3,"label":"PER"}],"predicted_entities":[{"start":0,"end":7,"label":"PER"}]}\n{"text":"Yes","entities":[]}\n' > "$work/said.jsonl"
 ner "places" '"correct":1,"entities":2,"f1":0.6666666666666666,' 0 --predictions "$work/said.jsonl" --json
 printf 'Ana O\n\nYes O\n' > "$work/short.conll"
-ner "words that differ" "short.conll:1: word 2 of the sentence is '', in" 2 --predictions "$work/short.conll"
+ner "words that differ" "short.conll:1: the sentence has 1 word, in" 2 --predictions "$work/short.conll"
 printf 'Ana O\n' > "$work/short.conll"
 ner "sentences that are missing" "has 2 sentences, " 2 --predictions "$work/short.conll"
 ner "no such file" "nowhere.conll: there is no such file" 2 --predictions "$work/nowhere.conll"

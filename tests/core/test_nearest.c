@@ -39,6 +39,16 @@ static void nearest_finds_the_misspelt_word(void **state)
     assert_string_equal(ft_nearest("texts", choices, 3), "text");
 }
 
+static void a_beginning_is_completed_if_one_choice_has_it(void **state)
+{
+    static const char *const choices[] = { "input", "output", "outline", "labels" };
+    (void)state;
+    assert_string_equal(ft_nearest("outp", choices, 4), "output");
+    assert_string_equal(ft_nearest("lab", choices, 4), "labels");
+    assert_string_equal(ft_nearest("outl", choices, 4), "outline");
+    assert_null(ft_nearest("la", choices, 4));
+}
+
 static void nearest_is_null_when_nothing_is_close(void **state)
 {
     static const char *const choices[] = { "sentence", "label", "x" };
@@ -72,9 +82,13 @@ static void very_long_words_are_not_compared(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(distance_counts_the_four_edits),  cmocka_unit_test(distance_is_symmetric),
-        cmocka_unit_test(nearest_finds_the_misspelt_word), cmocka_unit_test(nearest_is_null_when_nothing_is_close),
-        cmocka_unit_test(equal_distance_takes_the_first),  cmocka_unit_test(very_long_words_are_not_compared),
+        cmocka_unit_test(distance_counts_the_four_edits),
+        cmocka_unit_test(distance_is_symmetric),
+        cmocka_unit_test(nearest_finds_the_misspelt_word),
+        cmocka_unit_test(nearest_is_null_when_nothing_is_close),
+        cmocka_unit_test(equal_distance_takes_the_first),
+        cmocka_unit_test(very_long_words_are_not_compared),
+        cmocka_unit_test(a_beginning_is_completed_if_one_choice_has_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

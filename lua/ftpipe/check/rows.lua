@@ -68,7 +68,8 @@ local function read_file(path, params, find)
       table.insert(bad[kind], { line = line, message = message })
    end)
    for kind, list in pairs(bad) do
-      local message = list[1].message:find "^[^\n]-:%d+: " and list[1].message
+      local said = list[1].message
+      local message = (said:find "^[^\n]-:%d+: " or said:sub(1, #path + 2) == path .. ": ") and said
          or ("%s:%s: %s"):format(path, tostring(list[1].line), list[1].message)
       find(kind, message .. (#list > 1 and (" (and %d more such rows)"):format(#list - 1) or ""))
    end

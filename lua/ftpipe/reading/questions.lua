@@ -256,9 +256,7 @@ local function format_of(path, format)
       "say format = \"squad\", \"json\" or \"jsonl\"")
 end
 
-local HINT = "fix the row, or keep bad rows aside with --set bad=quarantine"
-
-local function refuse(_, _, message) failure.raise("data", message, HINT) end
+local function refuse(_, _, message) failure.raise("data", message) end
 
 ---@class ftpipe.question_options
 ---@field format "auto"|"squad"|"json"|"jsonl"|nil

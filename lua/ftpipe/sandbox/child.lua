@@ -172,6 +172,10 @@ end
 --- What the process does that was started: reads the request, gives up what it has, evaluates, answers.
 function child.serve()
    local request = json.decode(failure.try("system", fs.read "/dev/stdin"))
+   if type(request) ~= "table" or type(request.set) ~= "table" then
+      failure.raise("usage", "ftpipe evaluate is what a run starts for itself, and reads what that tells it",
+         "ftpipe score compares predictions with labels; ftpipe run scores a model by its pipeline")
+   end
    request.text = bytes_of(request.text)
    local set = {}
    for i, s in ipairs(request.set) do set[i] = { name = s[1], value = s[2] } end

@@ -29,11 +29,16 @@ local function same_words(opts, gold, said)
       fail(("%s has %d sentences, %s has %d"):format(opts.gold, #gold, opts.predictions, #said))
    end
    for i, s in ipairs(gold) do
-      for k = 1, math.max(#s.words, #said[i].words) do
-         if s.words[k] ~= said[i].words[k] then
-            fail(("%s:%d: word %d of the sentence is '%s', in %s it is '%s'"):format(opts.predictions, said[i].line, k,
-               said[i].words[k] or "", opts.gold, s.words[k] or ""))
+      local line, words = said[i].line, said[i].words
+      for k = 1, math.min(#s.words, #words) do
+         if s.words[k] ~= words[k] then
+            fail(("%s:%d: word %d of the sentence is '%s', in %s it is '%s'"):format(opts.predictions, line, k, words[k],
+               opts.gold, s.words[k]))
          end
+      end
+      if #words ~= #s.words then
+         fail(("%s:%d: the sentence has %d word%s, in %s it has %d"):format(opts.predictions, line, #words,
+            #words == 1 and "" or "s", opts.gold, #s.words))
       end
    end
 end
