@@ -345,7 +345,8 @@ static void forward(const ft_op_call *c)
     const uint16_t *w_up = ft_bf16_weight(&j.up, 0, shared(&j, j.w_up));
     const uint16_t *w_down = ft_bf16_weight(&j.down, 0, shared(&j, j.w_down));
 
-#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (j.R > each && j.R * j.F * j.H > FT_BF16_SMALL)
+#pragma omp parallel for schedule(dynamic)                                                                             \
+    num_threads(ft_workers()) if (j.R > each && j.R * j.F * j.H > FT_PRODUCT_WORTH)
     for (int64_t at = 0; at < j.R; at += each) forward_panel(&j, at, ft_least(each, j.R - at), w_up, w_down);
 }
 
@@ -453,7 +454,7 @@ static void all_groups(const job *j, const wanted *w)
     const int64_t tasks = (w->down ? blocks(j->O) : 0) + (w->up ? blocks(j->F) : 0);
     float *sums = shared(j, j->sums);
 
-#pragma omp parallel num_threads(ft_workers()) if (j->R > each && j->R * j->F * j->H > FT_BF16_SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (j->R > each && j->R * j->F * j->H > FT_PRODUCT_WORTH)
     for (int64_t from = 0; from < j->R; from += FT_BF16_GROUP) {
         const int64_t to = ft_least(from + FT_BF16_GROUP, j->R);
 #pragma omp for schedule(dynamic)

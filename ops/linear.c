@@ -33,10 +33,8 @@ static ft_bf16_map map_of(const ft_op_call *c)
 
 /* ==== Float32 ==== */
 
-#define TURN_FROM 256        /* rows from which on turning the weight once per update costs less than it brings */
-#define TURN_SIZE (1 << 15)  /* elements of the weights that are worth it */
-#define TURN_WIDE 8192       /* outputs from which on it does not pay again: a vocabulary, for few rows at a time */
-#define TURN_SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
+#define TURN_FROM 256       /* rows from which on turning the weight once per update costs less than it brings */
+#define TURN_SIZE (1 << 15) /* elements of the weights that are worth it */
 #define TILE 32
 
 static void turn(const float *w, int64_t O, int64_t I, float *to)
@@ -53,7 +51,7 @@ static int turns(const ft_op_call *c)
     const ft_shape *w = &c->in[1]->shape;
 
     return c->in[1]->weight && c->in[0]->shape.dim[0] >= TURN_FROM && ft_shape_count(w) >= TURN_SIZE &&
-           w->dim[0] < TURN_WIDE;
+           w->dim[0] < FT_VOCABULARY;
 }
 
 /* The weight (I,O), kept while it does not change: the libraries multiply by it up to a fifth faster than by (O,I). Where
@@ -96,7 +94,7 @@ static void turn_grad(const float *dy, int64_t ld, int64_t R, int64_t n, float *
 static void turned_grad(int64_t R, int64_t O, int64_t I, const float *dy, const float *x, int add, float *dw,
                         char *work)
 {
-#pragma omp parallel for schedule(static) num_threads(ft_workers()) if (R * O * I > TURN_SMALL)
+#pragma omp parallel for schedule(static) num_threads(ft_workers()) if (R * O * I > FT_PRODUCT_WORTH)
     for (int64_t o = 0; o < O; o += GRAD_OUTS) {
         float *turned_dy = (float *)(void *)(work + (size_t)ft_worker() * grad_slice());
         const int64_t n = ft_least(GRAD_OUTS, O - o);

@@ -439,7 +439,7 @@ static void forward(const ft_op_call *c)
     const uint16_t *w = ft_bf16_weight(&j.m, 0, shared(&j, j.weight));
     uint16_t *qkv = c->saved[0] ? c->saved[0]->data : shared(&j, j.rows);
 
-#pragma omp parallel num_threads(ft_workers()) if (j.T > each && j.T * j.O * j.H > FT_BF16_SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (j.T > each && j.T * j.O * j.H > FT_PRODUCT_WORTH)
     {
         operands o = operands_of(c);
         if (tasks) carve_head(&o, own(&j, ft_worker(), 0), rows->max_len, 0);
@@ -492,7 +492,7 @@ static void map_backward(const job *j, const uint16_t *w)
     const int64_t T = ft_bf16_even(j->T), each = ft_bf16_each(j->T);
     float *sums = shared(j, j->sums);
 
-#pragma omp parallel num_threads(ft_workers()) if (j->T > each && j->T * j->O * j->H > FT_BF16_SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (j->T > each && j->T * j->O * j->H > FT_PRODUCT_WORTH)
     for (int64_t from = 0; from < j->T; from += FT_BF16_GROUP) {
         const int64_t to = ft_least(from + FT_BF16_GROUP, j->T);
 #pragma omp for schedule(dynamic)

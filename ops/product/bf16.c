@@ -18,8 +18,6 @@
 #define FEW_TILES 256
 #define OUTS FT_BF16_OUTS
 #define GROUP FT_BF16_GROUP
-#define WIDE                                                                                                           \
-    8192 /* outputs from which on the weight (a vocabulary) is larger than caches: it is read once and not for each panel */
 #define DEPTH 480     /* outputs that its sums for dx go over at once */
 #define DEEP_ROWS 320 /* rows of one task of those, at most */
 
@@ -104,7 +102,7 @@ static ft_status fill(plan *p, ft_err *e)
             s = prepare(p, &f, &p->forward[k][flag], e);
             if (!s) s = prepare(p, &b, &p->grad_x[k][flag], e);
         }
-    if (O >= WIDE && p->tiles && !s) s = fill_deep(p, e);
+    if (O >= FT_VOCABULARY && p->tiles && !s) s = fill_deep(p, e);
     for (int last = 0; last < 2; last++)
         for (int k = 0; k < N_SUMS && !s && part[last]; k++)
             for (int add = 0; add < 2 && !s; add++) {
@@ -159,7 +157,7 @@ static room room_of(const ft_bf16_map *m, int backward)
 
     r.slice = r.rows + r.result + r.library;
     r.weight = whole((size_t)ft_most((int64_t)packed_bytes(m->O, m->I), (int64_t)packed_bytes(m->I, m->O)));
-    r.turned = backward && m->O < WIDE ? whole((size_t)(m->O * T) * sizeof(uint16_t)) : 0;
+    r.turned = backward && m->O < FT_VOCABULARY ? whole((size_t)(m->O * T) * sizeof(uint16_t)) : 0;
     r.pairs = backward ? whole((size_t)(blocks_of(m->I) * 64 * T) * sizeof(uint16_t)) : 0;
     r.all = (size_t)ft_slices() * r.slice + r.weight + r.turned + r.pairs;
     return r;
@@ -277,7 +275,8 @@ static void all_rows(const rows_job *j, const plan *p, const room *r)
 {
     const int64_t n = cuts(j->m->R);
 
-#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (n > 1 && j->m->R * j->N * j->K > FT_BF16_SMALL)
+#pragma omp parallel for schedule(dynamic)                                                                             \
+    num_threads(ft_workers()) if (n > 1 && j->m->R * j->N * j->K > FT_PRODUCT_WORTH)
     for (int64_t k = 0; k < n; k++) one_panel(j, p, r, k);
 }
 
@@ -318,7 +317,7 @@ static void all_deep(const rows_job *j, const plan *p, const room *r)
     const int64_t R = j->m->R, groups = ft_round_up(R / DEEP_ROWS + 1, 2);
     const int64_t each = ft_round_up(ft_most((R + groups - 1) / groups, 1), row_sizes[N_ROWS - 1]);
 
-#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (R * j->N * j->K > FT_BF16_SMALL)
+#pragma omp parallel for schedule(dynamic) num_threads(ft_workers()) if (R * j->N * j->K > FT_PRODUCT_WORTH)
     for (int64_t first = 0; first < R; first += each) one_deep(j, p, r, first, ft_least(each, R - first));
 }
 
@@ -351,7 +350,7 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
                          .w = ft_bf16_weight(m, 1, weight_room(m, &r)),
                          .y = dx };
 
-    if (m->O >= WIDE && p->tiles)
+    if (m->O >= FT_VOCABULARY && p->tiles)
         all_deep(&j, p, &r);
     else
         all_rows(&j, p, &r);
@@ -416,7 +415,7 @@ static void lay_out_rows(const grad_job *j, int64_t from, int64_t row)
     int64_t size;
     const int64_t at = ft_bf16_part(ft_bf16_even(j->m->R), row, &size), wide = blocks_of(I) * 64;
 
-    if (O < WIDE) l->turned_rows(j->dy + row * O, O, n, O, 32, size, j->turned + (at - from) * O + row - at);
+    if (O < FT_VOCABULARY) l->turned_rows(j->dy + row * O, O, n, O, 32, size, j->turned + (at - from) * O + row - at);
     for (int64_t c = 0; c < I; c += 64)
         l->pairs(j->x + row * I + c, I, n, ft_least(64, I - c), 32,
                  j->pairs + (at - from) * wide + c * size + (row - at) * 64);
@@ -468,14 +467,14 @@ static void all_groups(const grad_job *j)
 {
     const int64_t T = ft_bf16_even(j->m->R);
 
-#pragma omp parallel num_threads(ft_workers()) if (T * j->m->O * j->m->I > FT_BF16_SMALL)
+#pragma omp parallel num_threads(ft_workers()) if (T * j->m->O * j->m->I > FT_PRODUCT_WORTH)
     for (int64_t from = 0; from < T; from += GROUP) {
         const int64_t to = ft_least(from + GROUP, T);
 #pragma omp for schedule(static)
         for (int64_t row = from; row < to; row += 32) lay_out_rows(j, from, row);
 #pragma omp for schedule(dynamic)
         for (int64_t o = 0; o < j->m->O; o += OUTS)
-            j->m->O < WIDE ? block_of_outs(j, from, to, o) : block_of_many_outs(j, from, to, o);
+            j->m->O < FT_VOCABULARY ? block_of_outs(j, from, to, o) : block_of_many_outs(j, from, to, o);
     }
 }
 

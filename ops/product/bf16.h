@@ -55,7 +55,6 @@ void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int a
     960 /* rows of both factors of a weight gradient that are rounded at once; whole parts of the sum */
 
 #define FT_BF16_PANELS (FT_BF16_GROUP / (FT_BF16_ROWS / 2)) /* of a group, at most */
-#define FT_BF16_SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
 typedef struct ft_bf16_plan ft_bf16_plan;
 const ft_bf16_plan *ft_bf16_plan_of(const ft_bf16_map *m); /* after ft_bf16_prepare */

@@ -20,12 +20,10 @@
 #define ROWS 128  /* of one panel, at most */
 #define COLS 192  /* of one block, where columns are cut: nearly square blocks read the least */
 #define MANY 1024 /* from here on rows alone give enough panels */
-#define WIDE 8192 /* columns, or terms of a sum, from here on: a vocabulary */
 #define WIDE_ROWS                                                                                                      \
     640 /* of one block of a wide product, at most: 192 columns of so many rows lie in a second-level cache */
 #define LONG_ROWS 192 /* of one block of long sums, at most; wider and higher ones read the operands less often */
 #define LONG_COLS 384
-#define SMALL (1 << 21) /* multiplications below which waking the other threads costs more than it brings */
 
 static ft_product current;
 static int selected, bf16_checked;
@@ -170,11 +168,11 @@ static cut cut_of(int64_t M, int64_t N, int64_t K)
 {
     cut c = { .down = parts_of(M, ROWS), .cols = M >= MANY || N <= COLS ? N : COLS };
 
-    if (N >= WIDE) {
+    if (N >= FT_VOCABULARY) {
         c.by_column = 1;
         c.cols = COLS;
         c.down = parts_of(M, WIDE_ROWS);
-    } else if (K >= WIDE && M >= ROWS) {
+    } else if (K >= FT_VOCABULARY && M >= ROWS) {
         c.cols = ft_round_up(parts_of(N, parts_of(N, LONG_COLS)), 16);
         c.down = ft_round_up(parts_of(M, LONG_ROWS), 2); /* even, for two threads and four */
     }
@@ -197,7 +195,7 @@ static void panels(int tb, int64_t M, int64_t N, int64_t K, const float *X, int6
     if (M <= 0 || N <= 0) return;
 
     const cut p = cut_of(M, N, K);
-#pragma omp parallel for schedule(static) if (p.down * p.across > 1 && M * N * K > SMALL)
+#pragma omp parallel for schedule(static) if (p.down * p.across > 1 && M * N * K > FT_PRODUCT_WORTH)
     for (int64_t k = 0; k < p.down * p.across; k++) {
         const int64_t r = (p.by_column ? k % p.down : k / p.across) * p.rows;
         const int64_t c = (p.by_column ? k / p.down : k % p.across) * p.cols;
@@ -230,7 +228,7 @@ void ft_product_tn(int64_t M, int64_t N, int64_t K, const float *X, int64_t ldx,
     const int64_t rows = (M + blocks - 1) / blocks;
 
     if (M <= 0 || N <= 0) return;
-#pragma omp parallel for schedule(static) if (blocks > 1 && M * N * K > SMALL)
+#pragma omp parallel for schedule(static) if (blocks > 1 && M * N * K > FT_PRODUCT_WORTH)
     for (int64_t k = 0; k < blocks; k++) {
         const int64_t r = k * rows, m = ft_least(rows, M - r);
         if (m > 0) one(1, 0, m, N, K, X + r, ldx, W, ldw, add, Y + r * ldy, ldy);

@@ -13,6 +13,11 @@
 
 #include "core/err.h"
 
+/* From so many outputs on the weight of a map is a vocabulary, larger than caches, and goes by blocks of its own. */
+#define FT_VOCABULARY 8192
+/* Multiplications below which waking the other threads costs more than it brings. */
+#define FT_PRODUCT_WORTH (1 << 21)
+
 /* C (M,N) = op(A) (M,K) * op(B) (K,N) + beta * C; ta/tb: the operand is stored transposed. beta is 0 or 1. */
 typedef void ft_sgemm_fn(int ta, int tb, int64_t M, int64_t N, int64_t K, const float *A, int64_t lda, const float *B,
                          int64_t ldb, float beta, float *C, int64_t ldc);

@@ -6,7 +6,7 @@
 #include "core/fs.h"
 #include "core/mem.h"
 
-enum { CHUNK = 256 }; /* texts tokenised at a time */
+enum { CHUNK = 1024 }; /* texts tokenised at a time */
 
 struct ft_packer {
     ft_tokenizer *tokenizer;
