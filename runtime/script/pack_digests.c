@@ -51,7 +51,7 @@ int ft_pack_digests(lua_State *L)
         if (!all[i].t->data) return luaL_error(L, "a tensor without values has no digest");
         lua_pop(L, 1);
     }
-#pragma omp parallel for schedule(dynamic)
+#pragma omp parallel for schedule(dynamic) if (n > 1)
     for (lua_Integer i = 0; i < n; i++) {
         ft_err e;
         all[i].s = digest_of(all[i].t, all[i].hex, &e);
