@@ -17,6 +17,7 @@ local M = {}
 ---@field metric string?
 ---@field tuned string?
 ---@field gold table<string, table>   per split
+---@field scored table<string, table>? gold of the rows of a split that were scored, where those are not all
 ---@field models table<string, table<string, table>>  predictions per model and split, as the task's measure reads them
 ---@field history table<string, table>?
 ---@field data ftpipe.data_facts?     `counts` and `rows` are filled in from gold
@@ -57,7 +58,7 @@ end
 local function score_model(measure, recorded, inputs, judged, boot)
    local out = {}
    for _, split in ipairs { "train", "valid", "test" } do
-      local input, gold = inputs[split], recorded.gold[split]
+      local input, gold = inputs[split], recorded.scored and recorded.scored[split] or recorded.gold[split]
       if input and gold then
          out[split] = measure.score(gold, input, recorded)
          if split == judged then out[split].interval = measure.interval(gold, input, boot) end
@@ -103,6 +104,7 @@ function M.gather(recorded, measure, opts)
       advice = measure.advice,
       labels = recorded.labels, models = models, baseline = next(baseline) and baseline or nil, history = recorded.history,
       data = data, tuned = recorded.tuned,
+      scored = recorded.scored and recorded.scored.train and { train = #recorded.scored.train } or nil,
    }
    local tuned = verdict.tuned(evaluation)
    if judged then

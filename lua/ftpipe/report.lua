@@ -157,8 +157,9 @@ local function models_section(page, evaluation, opts)
    if #rows == 1 then return end
    heading(page, "Models", opts)
    append(page, aligned(rows, opts.width))
-   append(page, wrapped(("train and valid: %s; scores in points, with the 95 %% interval of the test score;%s "
-      .. "loss: of the test rows."):format(name, plain and " MCC: Matthews correlation on the test rows;" or ""),
+   local drawn = evaluation.scored and (" (%d rows drawn)"):format(evaluation.scored.train) or ""
+   append(page, wrapped(("train%s and valid: %s; scores in points, with the 95 %% interval of the test score;%s "
+      .. "loss: of the test rows."):format(drawn, name, plain and " MCC: Matthews correlation on the test rows;" or ""),
       opts.width, "  ", "  "))
 end
 

@@ -12,11 +12,14 @@ local scoring = {}
 
 local TOKENS = 4096     -- tokens of one batch
 
---- Example numbers 1..n in batches of at most `budget` tokens, shortest first.
-function scoring.batches(tokens, budget)
-   local n = tokens:count()
+--- Example numbers 1..n, or those that are wanted, in batches of at most `budget` tokens, shortest first.
+---@param wanted integer[]?
+function scoring.batches(tokens, budget, wanted)
    local order, length = {}, {}
-   for i = 1, n do order[i], length[i] = i, tokens:length(i) end
+   for k = 1, wanted and #wanted or tokens:count() do
+      local i = wanted and wanted[k] or k
+      order[k], length[i] = i, tokens:length(i)
+   end
    table.sort(order, function(a, b)
       if length[a] ~= length[b] then return length[a] < length[b] end
       return a < b
@@ -54,8 +57,9 @@ end
 ---@param model ftpipe.model
 ---@param tokens userdata
 ---@param features? table cached output of the frozen stages: see ftpipe.features
-function scoring.each(model, tokens, features, visit)
-   for _, index in ipairs(scoring.batches(tokens, TOKENS)) do
+---@param wanted integer[]? examples; all unless said
+function scoring.each(model, tokens, features, visit, wanted)
+   for _, index in ipairs(scoring.batches(tokens, TOKENS, wanted)) do
       scoring.stop_if_asked()
       model:begin()
       local batch = tokens:batch(index)
@@ -91,7 +95,15 @@ local function mean_of(lists, index)
    return out
 end
 
---- Logits of every example, in input order: of one that is read in windows the mean of theirs.
+-- The windows of all examples.
+local function all_of(windows)
+   local out = {}
+   for _, index in ipairs(windows) do table.move(index, 1, #index, #out + 1, out) end
+   return out
+end
+
+--- Logits of every example, in input order: of one that is read in windows the mean of theirs. Of `tokens` only what `windows`
+--- name is computed.
 ---@param model ftpipe.model
 ---@param tokens userdata
 ---@param features table?
@@ -105,7 +117,7 @@ function scoring.logits(model, tokens, features, windows)
          each[i] = table.move(logits, (k - 1) * width + 1, k * width, 1, {})
          for _, x in ipairs(each[i]) do if x - x ~= 0 then scoring.fail_numeric(model, i) end end
       end
-   end)
+   end, windows and all_of(windows))
    for i, index in ipairs(windows or {}) do out[i] = mean_of(each, index) end
    return windows and out or each
 end
@@ -121,6 +133,21 @@ end
 function scoring.values(model, tokens, features, windows)
    local out = scoring.logits(model, tokens, features, windows)
    for i, logits in ipairs(out) do out[i] = logits[1] end
+   return out
+end
+
+--- Some rows of a split whose rows are examples or lists of them (`parts`), for a task's predict.
+---@param split table
+---@param index integer[]
+function scoring.some(split, index)
+   local out = { name = split.name, n = #index, tokens = split.tokens, parts = {} }
+   for k, i in ipairs(index) do out.parts[k] = split.parts and split.parts[i] or { i } end
+   for _, key in ipairs { "labels", "gold", "values" } do
+      if split[key] then
+         out[key] = {}
+         for k, i in ipairs(index) do out[key][k] = split[key][i] end
+      end
+   end
    return out
 end
 

@@ -142,4 +142,41 @@ check.test("pairs_are_not_read_in_windows", function()
       { max_length = MOST, long = "windows" })
 end)
 
+-- What evaluate does with more training rows than it scores.
+check.test("some_rows_are_scored_as_among_all", function()
+   local task = tasks.find "classification"
+   for _, long in ipairs { "head", "windows" } do
+      local split = encoded(long)
+      local all, index = task.predict(m, split), { 2, 3, 11, 20 }
+      local few = task.predict(m, task.some(split, index))
+      check.equal(#few.probabilities, 4)
+      for k, i in ipairs(index) do
+         check.near(few.probabilities[k][2], all.probabilities[i][2], 1e-6)
+         check.near(few.losses[k], all.losses[i], 1e-6)
+      end
+   end
+end)
+
+check.test("evaluate_draws_training_rows_where_there_are_many", function()
+   local evaluate = require "ftpipe.step.evaluate"
+   local task, before = tasks.find "classification", evaluate.TRAIN_ROWS
+   local data = task.encode({ train = some_rows(20), test = some_rows(8) }, m, { max_length = MOST, long = "windows" })
+   data.task = "classification"
+   local function result(most)
+      evaluate.TRAIN_ROWS = most
+      local out = evaluate.run({ seed = 4, step = "e" }, { data = data, models = { two = m } }, { resamples = 100 })
+      evaluate.TRAIN_ROWS = before
+      return out.evaluation, out.recorded
+   end
+   local full, few = result(20), result(7)
+   local _, recorded = result(7)
+   check.equal(full.scored, nil)
+   check.equal(few.scored, { train = 7 })
+   check.equal(#recorded.models.two.train.predicted, 7)
+   check.equal(#recorded.scored.train, 7)
+   check.equal({ few.data.rows, few.data.counts, few.models.two.test }, { full.data.rows, full.data.counts, full.models.two.test })
+   check.equal(few.baseline.train, full.baseline.train)
+   check.is_true(few.models.two.train.loss ~= full.models.two.train.loss)
+end)
+
 check.done()

@@ -7,7 +7,10 @@ local sys = require "ftpipe.core.sys"
 local tasks = require "ftpipe.task"
 local verdict = require "ftpipe.verdict"
 
-local step = { kind = "evaluate", version = 1, inputs = { data = "required", models = "list" } }
+local step = { kind = "evaluate", version = 2, inputs = { data = "required", models = "list" } }
+
+-- Training rows that are scored at most: their score only shows how far a model has come to know them by heart.
+step.TRAIN_ROWS = 10000
 
 step.params = {
    metric = finetune.params.metric,
@@ -52,6 +55,15 @@ local function cost_of(task, model, rows)
    return { parameters = parameters, bytes = 4 * parameters, rows_per_second = n / (sys.now() - start) }
 end
 
+-- Numbers of the training rows that are scored; nil: all.
+local function drawn_rows(task, train, seed)
+   local n = train and #(train.gold or train.labels) or 0
+   if not task.some or n <= step.TRAIN_ROWS then return nil end
+   local index = table.move(sys.shuffle(seed, "evaluate.train", n), 1, step.TRAIN_ROWS, 1, {})
+   table.sort(index)
+   return index
+end
+
 function step.run(ctx, inputs, params)
    local data = inputs.data
    if not inputs.models or not next(inputs.models) then failure.raise("usage", "evaluate needs models = { name = step }") end
@@ -62,6 +74,8 @@ function step.run(ctx, inputs, params)
       failure.raise("usage", ("evaluate: tuned = '%s' is none of the models"):format(params.tuned))
    end
    local cost
+   local drawn = drawn_rows(task, data.train, ctx.seed)
+   if drawn then recorded.scored = { train = task.some(data.train, drawn).gold or task.some(data.train, drawn).labels } end
    for _, split in ipairs { "train", "valid", "test" } do
       if data[split] then recorded.gold[split] = data[split].gold or data[split].labels end
    end
@@ -71,7 +85,8 @@ function step.run(ctx, inputs, params)
       for _, split in ipairs { "train", "valid", "test" } do
          if data[split] then
             if ctx.progress then ctx.progress:stage(("evaluate: %s on %s"):format(name, split), 1) end
-            recorded.models[name][split] = task.predict(model, rows_for(task, model, data, split))
+            local rows = rows_for(task, model, data, split)
+            recorded.models[name][split] = task.predict(model, drawn and split == "train" and task.some(rows, drawn) or rows)
          end
       end
    end

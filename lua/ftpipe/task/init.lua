@@ -21,6 +21,7 @@
 --   label(model, rows, opts) -> columns, certain  for ft.predict: what the model says of rows, as columns of theirs, and how
 --                                                 probable that is (nil where the task has no probability); opts: max_length
 --   shown(columns, i) -> text                     the label of a row for people
+--   some(split, index) -> split                  those rows alone, for `predict`; where it is missing, all are scored
 --   told(rows) -> names, cells(i)                 what tells a row apart, for people
 --   reading(data) -> table                        what ftpipe.json holds, so that `predict` reads as training did
 -- data is { train, valid, test, task, labels, max_length, facts, leaked, rows }; a split is { name, n (examples), tokens,

@@ -191,7 +191,7 @@ end
 
 function task.shown(columns, i) return table.concat(columns.labels[i], separator_for(columns.labels[i])) end
 
-task.told = texts.told
+task.told, task.some = texts.told, scoring.some
 
 --- Before training: what its thresholds are to become.
 function task.begin(model, _, params) model.tunes = params.thresholds ~= "half" and params.thresholds or nil end

@@ -88,7 +88,7 @@ end
 
 function task.shown(columns, i) return columns.labels[i] end
 
-task.told = texts.told
+task.told, task.some = texts.told, scoring.some
 
 local measure = { metric = "pearson", metric_names = { pearson = "Pearson correlation", spearman = "Spearman correlation" },
    columns = { "pearson", "spearman" }, baseline_name = "training mean", baseline_phrase = "always answering the training mean",
