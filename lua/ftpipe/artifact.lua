@@ -61,20 +61,47 @@ function artifact.weights_of(m)
    return out
 end
 
---- The digests of all models among the inputs, by path; taken before a step runs, which may change them in place.
+-- Digests of tensors by name.
+local function digests_of(tensors)
+   local names, list, out = sorted(tensors), {}, {}
+   for i, name in ipairs(names) do list[i] = tensors[name] end
+   for i, digest in ipairs(pack.digests(list)) do out[names[i]] = digest end
+   return out
+end
+
+--- What the weights of all models among the inputs are before a step runs, which may change them in place: by path, digests, and of
+-- weights that are pages of a file those pages, which training leaves as they are and whose digests can wait.
 ---@param inputs table
 function artifact.before(inputs)
    local out = {}
    for _, o in ipairs(shared_objects(inputs)) do
-      if artifact.is_model(o.object) then out[#out + 1] = { path = o.path, weights = artifact.weights_of(o.object) } end
+      if artifact.is_model(o.object) then
+         local now, later = {}, {}
+         for _, p in ipairs(o.object:parameters()) do
+            local t = p:tensor()
+            later[p:name()] = t:origin()
+            if not later[p:name()] then now[p:name()] = t end
+         end
+         out[#out + 1] = { path = o.path, weights = digests_of(now), later = later }
+      end
    end
    return out
+end
+
+-- The digests that artifact.before put off; weights whose pages were written to after all have none, and match nothing.
+local function settled(one)
+   local untouched = {}
+   for name, t in pairs(one.later) do untouched[name] = t:untouched() and t or nil end
+   for name, digest in pairs(digests_of(untouched)) do one.weights[name] = digest end
+   one.later = {}
+   return one
 end
 
 -- The input that shares most weights, and the names of those.
 local function base_of(own, before)
    local base, same, most = nil, {}, 0
    for _, b in ipairs(before) do
+      settled(b)
       local names = {}
       for name, digest in pairs(own) do
          if b.weights[name] == digest then names[#names + 1] = name end

@@ -9,6 +9,7 @@
 #include "graph/optim.h"
 #include "script/bind.h"
 #include "script/libs.h"
+#include "tensor/safetensors.h"
 
 #define SET "ft.params"
 #define OPTIM "ft.optim"
@@ -163,6 +164,7 @@ static int param_normal(lua_State *L)
     const lua_Integer seed = luaL_checkinteger(L, 2);
     const double std = luaL_checknumber(L, 3);
     ft_lazy_settle(p->value);
+    ft_safetensors_written(p->value);
     ft_rng_normal(ft_rng_site((uint64_t)seed, p->name), p->value->data, (size_t)ft_shape_count(&p->value->shape),
                   (float)std);
     ft_weights_changed();

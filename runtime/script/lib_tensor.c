@@ -7,6 +7,7 @@
 
 #include "script/bind.h"
 #include "script/libs.h"
+#include "tensor/safetensors.h"
 
 static const char *const dtype_names[] = { "f32", "bf16", "f16", "i32", "i64", "u8", NULL };
 
@@ -19,6 +20,13 @@ static ft_tensor *check(lua_State *L, int arg)
     ft_tensor *t = ft_lua_tensor(L, arg);
     luaL_argcheck(L, t->data || t->bytes == 0, arg, "has a shape but no data");
     return t;
+}
+
+/* Before a tensor, the first argument, is written to. */
+static void begin_write(lua_State *L, ft_tensor *t)
+{
+    luaL_argcheck(L, !t->drop || t->writable, 1, "is read-only (mapped from a file)");
+    ft_safetensors_written(t);
 }
 
 /* tensor.new(shape, dtype = "f32") -> zero-filled tensor */
@@ -155,7 +163,7 @@ static int tensor_set(lua_State *L)
 {
     ft_tensor *t = check(L, 1);
     const int64_t i = check_index(L, t, 2);
-    luaL_argcheck(L, !t->drop || t->writable, 1, "is read-only (mapped from a file)");
+    begin_write(L, t);
     set_element(L, t, i, 3);
     ft_weights_changed();
     return 0;
@@ -198,7 +206,7 @@ static int tensor_copy(lua_State *L)
 {
     ft_err e;
     ft_tensor *t = check(L, 1);
-    luaL_argcheck(L, !t->drop || t->writable, 1, "is read-only (mapped from a file)");
+    begin_write(L, t);
     if (ft_tensor_convert(t, check(L, 2), &e)) return ft_lua_raise(L, &e);
     ft_weights_changed();
     lua_settop(L, 1);
@@ -208,7 +216,7 @@ static int tensor_copy(lua_State *L)
 static int tensor_fill(lua_State *L)
 {
     ft_tensor *t = check(L, 1);
-    luaL_argcheck(L, !t->drop || t->writable, 1, "is read-only (mapped from a file)");
+    begin_write(L, t);
     const int64_t n = ft_shape_count(&t->shape);
     for (int64_t i = 0; i < n; i++) set_element(L, t, i, 2);
     ft_weights_changed();
@@ -230,6 +238,26 @@ static int tensor_view(lua_State *L)
     return 1;
 }
 
+/* t:origin() -> where t still is pages of a file that nobody has written to (t:untouched()): a view that goes on showing them while
+ * training moves t elsewhere; else nil */
+static int tensor_origin(lua_State *L)
+{
+    ft_err e;
+    ft_tensor *t = check(L, 1), *out;
+
+    if (!ft_safetensors_untouched(t)) return 0;
+    ft_box *b = ft_lua_box(L, FT_TENSOR, 0);
+    if (ft_tensor_view(&out, t, 0, &t->shape, &e)) return ft_lua_raise(L, &e);
+    b->p = out;
+    return 1;
+}
+
+static int tensor_untouched(lua_State *L)
+{
+    lua_pushboolean(L, ft_safetensors_untouched(check(L, 1)));
+    return 1;
+}
+
 /* t:set_rows(first, src): copy src (N,...) over rows first.. of t (same row shape and dtype) */
 static int tensor_set_rows(lua_State *L)
 {
@@ -243,6 +271,7 @@ static int tensor_set_rows(lua_State *L)
     luaL_argcheck(L, rows == 0 || ft_shape_count(&src->shape) / rows == width, 3, "rows do not fit");
     luaL_argcheck(L, first >= 1 && first - 1 + rows <= t->shape.dim[0], 2, "rows outside the tensor");
     const size_t each = (size_t)width * ft_dtype_size(t->dtype);
+    begin_write(L, t);
     if (rows) memcpy((char *)t->data + (size_t)(first - 1) * each, src->data, (size_t)rows * each);
     ft_weights_changed();
     return 0;
@@ -301,6 +330,8 @@ static const luaL_Reg tensor_methods[] = {
     { "copy", tensor_copy },
     { "fill", tensor_fill },
     { "view", tensor_view },
+    { "origin", tensor_origin },
+    { "untouched", tensor_untouched },
     { "set_rows", tensor_set_rows },
     { "take_rows", tensor_take_rows },
     { "bytes", tensor_bytes },

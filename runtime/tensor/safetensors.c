@@ -325,6 +325,7 @@ ft_status ft_safetensors_tensor(ft_safetensors *st, const char *name, ft_tensor 
 typedef struct pages {
     void *at, *own;
     size_t bytes;
+    int written; /* at `at` */
 } pages;
 
 static void pages_release(void *ctx)
@@ -344,10 +345,40 @@ void ft_safetensors_own(ft_tensor *t)
     if (t->drop != pages_release) return;
     pages *p = t->ctx;
 
-    if (p->own || !(p->own = ft_block_alloc(p->bytes))) return;
+    if (p->own) return;
+    p->own = ft_block_alloc(p->bytes);
+    if (!p->own) {
+        p->written = 1;
+        return;
+    }
     memcpy(p->own, t->data, p->bytes);
     t->data = p->own;
     ft_mem_give_up(p->bytes);
+}
+
+static pages *pages_of(const ft_tensor *t)
+{
+    while (t->base && t->base != t) t = t->base;
+    return t->drop == pages_release ? t->ctx : NULL;
+}
+
+static int is_at(const ft_tensor *t, const pages *p)
+{
+    return (uintptr_t)t->data >= (uintptr_t)p->at && (uintptr_t)t->data < (uintptr_t)p->at + p->bytes;
+}
+
+void ft_safetensors_written(ft_tensor *t)
+{
+    pages *p = pages_of(t);
+
+    if (p && is_at(t, p)) p->written = 1;
+}
+
+int ft_safetensors_untouched(const ft_tensor *t)
+{
+    const pages *p = pages_of(t);
+
+    return p && is_at(t, p) && !p->written;
 }
 
 ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor **out, ft_err *e)
@@ -366,7 +397,7 @@ ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor
     pages *p = ft_malloc(sizeof *p);
     if (!p) return ft_fail_mem(e, sizeof *p);
     const int counted = ft_mem_claim(bytes);
-    *p = (pages){ counted ? ft_map_private(&t->file->map, t->file->path, at, bytes) : NULL, NULL, bytes };
+    *p = (pages){ counted ? ft_map_private(&t->file->map, t->file->path, at, bytes) : NULL, NULL, bytes, 0 };
     if (!p->at) {
         if (counted) ft_mem_give_up(bytes);
         ft_free(p);

@@ -72,6 +72,13 @@ ft_status ft_safetensors_private(ft_safetensors *st, const char *name, ft_tensor
  * in place of the file's; views of it made before go on showing the file's. Where there is no memory it stays as it is. */
 void ft_safetensors_own(ft_tensor *t);
 
+/* Note that the tensor, or what it is a view of, is about to be written to where it lies. */
+void ft_safetensors_written(ft_tensor *t);
+
+/* Whether this tensor, or what it is a view of, shows such pages of which nothing was ever written: they are the file's. A view
+ * stays so while its tensor goes on in a block of its own. */
+int ft_safetensors_untouched(const ft_tensor *t);
+
 /* ==== Writing ==== */
 
 /* Write n tensors to path: there whole or, on any error, not at all. The data is ordered by dtype (I64, F32, I32,
