@@ -153,8 +153,9 @@ local function median(list)
    return list[(#list + 1) // 2]
 end
 
--- A context as the runner makes it, with a log that is written and thrown away.
-local function context_for(rates, warm)
+-- A context as the runner makes it, with a log that is written and thrown away. Updates behind `warm` are measured, but for the last
+-- one, at whose end the epoch's weights are kept.
+local function context_for(rates, warm, last)
    local log = fs.append "/dev/null"
    local ctx = training.context { step = "bench", seed = 1, log = log }
    function ctx:own(m)
@@ -165,7 +166,7 @@ local function context_for(rates, warm)
    function ctx.settled() end
    function ctx.card() end
    function ctx.on_update(entry, update, seconds)
-      if entry.step > warm then rates[#rates + 1] = { tokens = update.tokens, seconds = seconds } end
+      if entry.step > warm and entry.step < last then rates[#rates + 1] = { tokens = update.tokens, seconds = seconds } end
    end
    return ctx
 end
@@ -224,11 +225,11 @@ function benchmark.run(opts)
    local shape, batch, updates, warm = opts.model or opts.shape, opts.batch, opts.updates, opts.warm
    local config = configuration(opts.shape, opts.model)
    local d = arch.find(config.model_type).dimensions(config)
-   local lengths = benchmark.lengths(opts.lengths, batch * (updates + warm), math.min(d.positions, 512))
+   local lengths = benchmark.lengths(opts.lengths, batch * (updates + warm + 1), math.min(d.positions, 512))
    local split = split_of(lengths, d.vocab)
    local rates = {}
    if opts.profile then graph.profile(true) end
-   local m = train(opts, config, context_for(rates, warm), split)
+   local m = train(opts, config, context_for(rates, warm, updates + warm + 1), split)
    local profile = opts.profile and profile_table()
    evaluation_time(m, split)
    local passes = {}
@@ -239,7 +240,7 @@ function benchmark.run(opts)
    local _, total = effective_length(lengths)
    local per_token = benchmark.flops(d, lengths, opts.task)
    local speed, eval = rate_of(rates), total / median(passes)
-   local tokens = math.min(training.TOKENS, math.floor(total / (updates + warm)))
+   local tokens = math.min(training.TOKENS, math.floor(total / (updates + warm + 1)))
    local products_s = benchmark.product_rate(d, tokens, opts.precision)
    return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(),
       precision = opts.precision, task = opts.task,
