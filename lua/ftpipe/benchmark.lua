@@ -153,8 +153,8 @@ local function median(list)
    return list[(#list + 1) // 2]
 end
 
--- A context as the runner makes it, with a log that is written and thrown away. Updates behind `warm` are measured, but for the last
--- one, at whose end the epoch's weights are kept.
+-- A context as the runner makes it, with a log that is written and thrown away. Measured are updates behind `warm`, without
+-- the last one, at whose end the epoch's weights are kept.
 local function context_for(rates, warm, last)
    local log = fs.append "/dev/null"
    local ctx = training.context { step = "bench", seed = 1, log = log }
