@@ -12,6 +12,7 @@ local p = ft.params {
    teacher    = { type = "path", required = true, help = "encoder directory" },
    student    = { type = "path", help = "encoder directory; otherwise a new one is made" },
    keep       = { type = "list", help = "or cut the student from the teacher: the layers that stay, from 1 on" },
+   tokens     = { type = "path", help = "file with the teacher's tokens that the cut student may keep, one a line" },
    inner      = { type = "integer", min = 1, help = "channels of its feed-forward blocks" },
    embedding  = { type = "integer", min = 3, help = "channels of its embeddings; it is then an ELECTRA" },
    from       = { type = "list", help = "files and folders of unlabelled text" },
@@ -60,7 +61,7 @@ if p.student then
    student = ft.pretrained { name = "student", from = p.student }
 elseif p.keep then
    student = ft.shrink { name = "student", on = teacher, layers = p.keep, inner = p.inner, embedding = p.embedding,
-                         vocabulary = p.vocabulary, positions = p.positions }
+                         vocabulary = p.vocabulary, tokens = p.tokens, positions = p.positions }
 else
    if not p.from then error("a new student needs unlabelled text: --set from=FILES (or --set student=DIR)", 0) end
    local words = ft.vocabulary(texts { size = p.vocabulary, limit_alphabet = p.alphabet })

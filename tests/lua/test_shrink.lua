@@ -76,6 +76,25 @@ check.test("frequent_tokens_and_all_signs_stay_with_their_vectors", function()
    fs.remove(ctx.dir)
 end)
 
+check.test("of_listed_tokens_none_goes_and_of_others_only_signs_stay", function()
+   local on = model.open "tests/fixtures/bert/uncased_gelu"
+   check.is_true(on.tokenizer:id "good" ~= nil and on.tokenizer:id "film" ~= nil, "in the fixture")
+   fs.mkdirs(ctx.dir)
+   fs.write(ctx.dir .. "/list.txt", "film\r\n[CLS]\nnot_a_token\n##er\n")
+   local after = shrink.run(ctx, { on = on }, { tokens = ctx.dir .. "/list.txt" }).tokenizer
+   for _, token in ipairs { "[CLS]", "[UNK]", "film", "##er", "a", "##s", "!" } do
+      check.is_true(after:id(token) ~= nil, token)
+   end
+   for id = 0, after:vocab_size() - 1 do
+      local token = after:token(id)
+      local body = token:gsub("^##", "")
+      check.is_true(#body == 1 or token:find "^%[%u+%]$" or token == "film" or token == "##er", token)
+   end
+   check.equal(after:id "good", nil)
+   check.error_contains("nowhere.txt", shrink.run, ctx, { on = on }, { tokens = ctx.dir .. "/nowhere.txt" })
+   fs.remove(ctx.dir)
+end)
+
 -- What the layers see of one row: hidden states of an encoder without layers.
 local function seen(source, ids)
    local config = {}

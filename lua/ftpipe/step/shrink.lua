@@ -2,8 +2,8 @@
 -- al. 2019, arXiv:1910.01108), the feed-forward channels of largest weights, the more frequent tokens, the first positions,
 -- and embeddings of fewer channels (the student is then an ELECTRA).
 --
--- The vocabulary loses tokens from its end: published WordPiece vocabularies list them by frequency. Words whose token is
--- gone are cut into smaller pieces, so single letters, digits and signs stay.
+-- The vocabulary loses tokens from its end: published WordPiece vocabularies list them by frequency. Or a file says which may
+-- stay. Words whose token is gone are cut into smaller pieces, so single letters, digits and signs stay.
 
 local fs = require "ftpipe.core.fs"
 local json = require "ftpipe.core.json"
@@ -19,17 +19,28 @@ step.params = {
    layers = { type = "list", help = "numbers of the layers that stay, from 1 on; all unless said" },
    inner = { type = "integer", min = 1, help = "channels of the feed-forward blocks; all unless said" },
    vocabulary = { type = "integer", min = 100, help = "tokens; all unless said" },
+   tokens = { type = "path", help = "file with the tokens that may stay, one a line (a vocab.txt); all unless said" },
    positions = { type = "integer", min = 3, help = "tokens of the longest row; as before unless said" },
    embedding = { type = "integer", min = 3, help = "channels of the embeddings, fewer than the encoder has; as many unless said" },
 }
+
+function step.files(params) return { params.tokens } end
 
 -- ==== Vocabulary ====
 
 -- One character (in ASCII), alone or behind "##".
 local function is_sign(token) return token:find "^[\33-\126]$" ~= nil or token:find "^##[\33-\126]$" ~= nil end
 
+-- Whether a token is on the list; everything is on none.
+local function listed_by(file)
+   if not file then return function() return true end end
+   local listed = {}
+   for token in failure.try("data", fs.read(file)):gmatch "[^\r\n]+" do listed[token] = true end
+   return function(token) return listed[token] end
+end
+
 -- Ids (from 0) of the tokens that stay, in ascending order.
-local function kept_tokens(tokenizer, n)
+local function kept_tokens(tokenizer, n, listed)
    local signs, others, special = {}, {}, {}
    for _, name in ipairs { "pad", "unk", "cls", "sep", "mask" } do
       local id = tokenizer:special(name)
@@ -38,7 +49,9 @@ local function kept_tokens(tokenizer, n)
    for id = 0, tokenizer:vocab_size() - 1 do
       local token = tokenizer:token(id)
       if token and (special[id] or is_sign(token)) then signs[#signs + 1] = id
-      elseif token and not token:find "^%[unused" and (utf8.len((token:gsub("^##", ""))) or 0) > 1 then others[#others + 1] = id end
+      elseif token and listed(token) and not token:find "^%[unused" and (utf8.len((token:gsub("^##", ""))) or 0) > 1 then
+         others[#others + 1] = id
+      end
    end
    local out = table.move(others, 1, math.min(#others, math.max(0, n - #signs)), #signs + 1, signs)
    table.sort(out)
@@ -195,8 +208,8 @@ function step.run(ctx, inputs, params)
    check_layers(layers, d.layers)
    if params.embedding then check_embedding(on, params.embedding) end
    local tokenizer, ids = on.tokenizer, range(d.vocab)
-   if params.vocabulary then
-      local kept = kept_tokens(on.tokenizer, params.vocabulary)
+   if params.vocabulary or params.tokens then
+      local kept = kept_tokens(on.tokenizer, params.vocabulary or d.vocab, listed_by(params.tokens))
       tokenizer = smaller_tokenizer(ctx, on, kept)
       for k = 1, math.max(#kept, #ids) do ids[k] = kept[k] and kept[k] + 1 end
    end
