@@ -55,7 +55,7 @@ check "for the next forecast, which is no guess" sh -c "grep -q '^2 of 8 steps r
 sed 's/"seconds":[0-9.e-]*/"seconds":3600/' store/speeds > slow && cp slow store/speeds
 does plan --set data=reviews.csv --set lr=1e-3
 check "the forecast follows what is remembered" grep -qE "^2 of 8 steps run: about 2.0 h" out
-does run --set data=reviews.csv --set lr=1e-3 --set epochs=3 --memory 2M
+does run --set data=reviews.csv --set lr=1e-3 --set epochs=3 --memory 3M
 check "a ceiling that is too low is told before anything is computed" says "sentiment.lua:[0-9]*: out of memory before training"
 check "with what would do" says "hint: .*--memory"
 
