@@ -6,8 +6,9 @@
  *   attr   i[n] first_n: the row of table n that id 0 means
  *   out    y (T,H)
  *
- * Forward settles the rows that it reads (graph/lazy.h). Backward adds rows of dy to rows of the tables, and clears only what was added to since it was cleared. Tasks are stripes of
- * channels, each of which walks over all tokens in order: no two threads meet, and bits do not depend on their number.
+ * Forward settles the rows that it reads (graph/lazy.h). Backward adds rows of dy to rows of the tables, and clears only what
+ * was added to since it was cleared. Tasks are stripes of channels, each of which walks over all tokens in order: no two threads
+ * meet, and bits do not depend on their number.
  */
 #include <string.h>
 

@@ -80,6 +80,7 @@ static int is_marked(const uint8_t *awake, const uint8_t *touched, int64_t block
     uint8_t any = 0;
 
     if (!touched) return 1;
+        /* hot */
 #pragma omp simd reduction(| : any)
     for (int64_t b = 0; b < blocks; b++) any |= awake[b] | touched[b];
     return any;

@@ -69,6 +69,10 @@ else
                               positions = p.positions }
 end
 
+if not (p.from or p.data or p.train) then
+   error("a student learns from unlabelled text (--set from=FILES), labelled rows (--set data=FILE), or both", 0)
+end
+
 local small = student
 if p.from then
    local function corpus(name, with)

@@ -52,15 +52,6 @@ end
 
 -- ==== Models ====
 
---- Digests of a model's weights, by which a step's change is told.
-function artifact.weights_of(m)
-   local out, tensors = {}, {}
-   for i, p in ipairs(m:parameters()) do tensors[i] = p:tensor() end
-   local digests = pack.digests(tensors)
-   for i, p in ipairs(m:parameters()) do out[p:name()] = digests[i] end
-   return out
-end
-
 -- Digests of tensors by name.
 local function digests_of(tensors)
    local names, list, out = sorted(tensors), {}, {}
@@ -68,6 +59,9 @@ local function digests_of(tensors)
    for i, digest in ipairs(pack.digests(list)) do out[names[i]] = digest end
    return out
 end
+
+--- Digests of a model's weights, by which a step's change is told.
+function artifact.weights_of(m) return digests_of(m:weights(true)) end
 
 --- What the weights of all models among the inputs are before a step runs, which may change them in place: by path, digests, and of
 -- weights that are pages of a file those pages, which training leaves as they are and whose digests can wait.

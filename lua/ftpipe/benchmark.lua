@@ -222,14 +222,15 @@ end
 
 --- opts: task, shape or model (a directory), lengths, batch, updates, warm, profile. Returns a table of figures.
 function benchmark.run(opts)
-   local shape, batch, updates, warm = opts.model or opts.shape, opts.batch, opts.updates, opts.warm
+   local shape, batch, warm = opts.model or opts.shape, opts.batch, opts.warm
+   local all = opts.updates + warm + 1
    local config = configuration(opts.shape, opts.model)
    local d = arch.find(config.model_type).dimensions(config)
-   local lengths = benchmark.lengths(opts.lengths, batch * (updates + warm + 1), math.min(d.positions, 512))
+   local lengths = benchmark.lengths(opts.lengths, batch * all, math.min(d.positions, 512))
    local split = split_of(lengths, d.vocab)
    local rates = {}
    if opts.profile then graph.profile(true) end
-   local m = train(opts, config, context_for(rates, warm, updates + warm + 1), split)
+   local m = train(opts, config, context_for(rates, warm, all), split)
    local profile = opts.profile and profile_table()
    evaluation_time(m, split)
    local passes = {}
@@ -240,7 +241,7 @@ function benchmark.run(opts)
    local _, total = effective_length(lengths)
    local per_token = benchmark.flops(d, lengths, opts.task)
    local speed, eval = rate_of(rates), total / median(passes)
-   local tokens = math.min(training.TOKENS, math.floor(total / (updates + warm + 1)))
+   local tokens = math.min(training.TOKENS, math.floor(total / all))
    local products_s = benchmark.product_rate(d, tokens, opts.precision)
    return { shape = shape, lengths = opts.lengths, batch = batch, updates = #rates, threads = sys.threads(),
       precision = opts.precision, task = opts.task,

@@ -75,9 +75,8 @@ typedef struct ft_op {
     unsigned no_grad;  /* bit i: in[i] never has a gradient (ids, labels) */
     unsigned
         in_place; /* bit i: d_in[i] may lie where in[i] does: backward reads each number before it writes its gradient */
-    unsigned
-        touches; /* bit i: few lines of in[i] are read, and forward settles those first (graph/lazy.h); backward writes few
-                       * of d_in[i], and marks those in its `touched` */
+    unsigned touches; /* bit i: forward reads few lines of in[i], and settles those (graph/lazy.h); backward writes and
+                       * marks few of d_in[i] (`touched`) */
     /* c->in, n_in and attr are set (data may be NULL: shapes only). Fails with FT_ESHAPE or FT_EUSAGE. */
     ft_status (*infer)(const ft_op_call *c, ft_op_spec *s, ft_err *e);
     void (*forward)(const ft_op_call *c);

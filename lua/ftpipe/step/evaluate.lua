@@ -75,7 +75,10 @@ function step.run(ctx, inputs, params)
    end
    local cost
    local drawn = drawn_rows(task, data.train, ctx.seed)
-   if drawn then recorded.scored = { train = task.some(data.train, drawn).gold or task.some(data.train, drawn).labels } end
+   if drawn then
+      local few = task.some(data.train, drawn)
+      recorded.scored = { train = few.gold or few.labels }
+   end
    for _, split in ipairs { "train", "valid", "test" } do
       if data[split] then recorded.gold[split] = data[split].gold or data[split].labels end
    end
