@@ -124,8 +124,8 @@ static int64_t update_awake(float *w, const float *g, float *m, float *v, int64_
     return sleep;
 }
 
-static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                   const uint8_t *touched, ft_lazy *lazy)
+static int64_t update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
+                      const uint8_t *touched, ft_lazy *lazy)
 {
     const int sleeps = awake && hyper[3] > 0.0f; /* without eps, 0 / 0 is not 0 */
     const float keep = 1.0f - hyper[0] * hyper[4];
@@ -141,6 +141,7 @@ static void update(float *w, const float *g, float *m, float *v, int64_t n, cons
             update_chunk(w + i, g + i, m + i, v + i, k, hyper);
     }
     if (lazy && sleep > 0 && keep != 1.0f) lazy->factor[lazy->n++] = keep;
+    return (n - sleep) * (int64_t)sizeof(float) * 7; /* those without a gradient this time read one number less */
 }
 
 extern const ft_optim_kernel FT_KERNEL(ft_optim_adamw);

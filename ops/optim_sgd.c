@@ -39,8 +39,8 @@ static void momentum_chunk(float *restrict w, const float *restrict g, float *re
     }
 }
 
-static void update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                   const uint8_t *touched, ft_lazy *lazy)
+static int64_t update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
+                      const uint8_t *touched, ft_lazy *lazy)
 {
     (void)v;
     (void)awake;
@@ -53,6 +53,7 @@ static void update(float *w, const float *g, float *m, float *v, int64_t n, cons
         else
             plain_chunk(w + i, g + i, ft_least(CHUNK, n - i), hyper);
     }
+    return n * (int64_t)sizeof(float) * (hyper[1] > 0.0f ? 5 : 3);
 }
 
 extern const ft_optim_kernel FT_KERNEL(ft_optim_sgd);

@@ -90,12 +90,12 @@ struct ft_lazy;
  * each FT_OPTIM_BLOCK weights, 0 where both moments are zero: there the kernel may leave the moments alone as long as
  * the gradient is zero too, if the weights get the same bits; it sets what wakes up. NULL: all are awake. touched is that of
  * the gradient (tensor.h). Where lazy is not NULL, it may note there by what it would have to multiply all weights that
- * sleep (graph/lazy.h), one factor for each call. */
+ * sleep (graph/lazy.h), one factor for each call. Returns the bytes that it read and wrote. */
 typedef struct ft_optim_kernel {
     const char *name;
     int moments; /* 0, 1 or 2 arrays of state */
-    void (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                   const uint8_t *touched, struct ft_lazy *lazy);
+    int64_t (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
+                      const uint8_t *touched, struct ft_lazy *lazy);
 } ft_optim_kernel;
 
 struct ft_panel; /* ops/product/product.h */

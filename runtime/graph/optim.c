@@ -6,6 +6,7 @@
 
 #include "core/mem.h"
 #include "graph/lazy.h"
+#include "graph/profile.h"
 #include "tensor/safetensors.h"
 
 #define MANY_ROWS                                                                                                      \
@@ -171,8 +172,10 @@ static void update_item(const ft_optim *o, item *it, double lr_scale, double gra
     const float sgd[6] = { lr, (float)h->momentum, decay, (float)h->nesterov, (float)grad_scale, (float)it->fresh };
 
     if (it->awake && it->shown) look(it);
-    o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
-                      o->kernel->moments == 2 ? adamw : sgd, it->awake, it->touched, it->lazy);
+    const double start = ft_profile_start();
+    const int64_t bytes = o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
+                                            o->kernel->moments == 2 ? adamw : sgd, it->awake, it->touched, it->lazy);
+    ft_profile_forward(o->kernel->name, start, 0, (double)bytes);
     if (it->lazy && it->lazy->n == FT_LAZY_MOST) ft_lazy_settle(p->value);
     it->fresh = 0;
 }
@@ -184,7 +187,10 @@ static ft_status global_norm(const ft_optim *o, double *norm, ft_err *e)
     for (size_t i = 0; i < o->n; i++) {
         const ft_param *p = o->items[i].param;
         if (!p->has_grad) continue;
-        const double s = ft_op_active()->square_sum(p->grad->data, ft_shape_count(&p->grad->shape), p->grad->touched);
+        const int64_t count = ft_shape_count(&p->grad->shape);
+        const double start = ft_profile_start();
+        const double s = ft_op_active()->square_sum(p->grad->data, count, p->grad->touched);
+        ft_profile_forward("gradient_norm", start, 2 * (double)count, (double)sizeof(float) * (double)count);
         if (!isfinite(s)) return ft_fail(e, FT_ENUM, "the gradient of '%s' is not finite (NaN or infinite)", p->name);
         sum += s;
     }

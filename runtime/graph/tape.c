@@ -7,10 +7,10 @@
 #include "graph/tape.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "core/mem.h"
 #include "graph/lazy.h"
+#include "graph/profile.h"
 
 typedef struct slot {
     ft_shape shape; /* stays when the value is freed */
@@ -46,46 +46,6 @@ struct ft_tape {
     ft_tape_cost cost;
     size_t live; /* shape modes: bytes that would be live */
 };
-
-/* ==== Profile: one table for the process, off by default ==== */
-
-#define PROFILES 64
-static struct {
-    int on, n;
-    ft_tape_profile at[PROFILES];
-} profile;
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void profile_add(const char *op, double forward, double backward, double flops, double bytes)
-{
-    int i = 0;
-    while (i < profile.n && strcmp(profile.at[i].op, op) != 0) i++;
-    if (i == PROFILES) return;
-    if (i == profile.n) profile.at[profile.n++] = (ft_tape_profile){ .op = op };
-    profile.at[i].calls += backward == 0;
-    profile.at[i].forward_s += forward;
-    profile.at[i].backward_s += backward;
-    profile.at[i].flops += flops;
-    profile.at[i].bytes += bytes;
-}
-
-void ft_tape_profile_on(int on)
-{
-    profile.on = on;
-    profile.n = 0;
-}
-
-int ft_tape_profile_get(const ft_tape_profile **out)
-{
-    *out = profile.at;
-    return profile.n;
-}
 
 /* ==== Life ==== */
 
@@ -282,9 +242,9 @@ static ft_status run_forward(ft_tape *t, ft_op_call *c, const ft_op_spec *spec, 
         return ft_fail_mem(e, spec->work_forward);
     for (int i = 0; i < c->n_in; i++)
         if (c->in[i] && !(c->op->touches >> i & 1)) ft_lazy_settle(c->in[i]);
-    const double start = profile.on ? now() : 0;
+    const double start = ft_profile_start();
     c->op->forward(c);
-    if (profile.on) profile_add(c->op->name, now() - start, 0, spec->flops, spec->bytes);
+    ft_profile_forward(c->op->name, start, spec->flops, spec->bytes);
     ft_block_free(c->work, spec->work_forward);
     c->work = NULL;
     return FT_OK;
@@ -503,9 +463,9 @@ static ft_status step_back(ft_tape *t, record *r, ft_err *e)
     if (r->work && !(c.work = ft_block_alloc(r->work))) return ft_fail_mem(e, r->work);
     for (int i = 0; i < r->n_in; i++)
         if (c.d_in[i] && !(r->op->touches >> i & 1)) ft_tensor_touch_all(c.d_in[i]);
-    const double start = profile.on ? now() : 0;
+    const double start = ft_profile_start();
     r->op->backward(&c);
-    if (profile.on) profile_add(r->op->name, 0, now() - start, 2 * r->flops, 2 * r->bytes);
+    ft_profile_backward(r->op->name, start, 2 * r->flops, 2 * r->bytes);
     ft_block_free(c.work, r->work);
     return FT_OK;
 }

@@ -61,13 +61,4 @@ typedef struct ft_tape_cost {
 } ft_tape_cost;
 ft_tape_cost ft_tape_get_cost(const ft_tape *t);
 
-/* Time per op name, for `bench --profile`: off by default. */
-typedef struct ft_tape_profile {
-    const char *op;
-    uint64_t calls;
-    double forward_s, backward_s, flops, bytes;
-} ft_tape_profile;
-void ft_tape_profile_on(int on);
-int ft_tape_profile_get(const ft_tape_profile **out); /* returns the count */
-
 #endif

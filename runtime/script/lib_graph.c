@@ -7,6 +7,7 @@
  */
 #include <string.h>
 
+#include "graph/profile.h"
 #include "ops/product/bf16.h"
 #include "ops/product/product.h"
 #include "script/bind.h"
@@ -238,11 +239,11 @@ static int graph_cost(lua_State *L)
 static int graph_profile(lua_State *L)
 {
     if (!lua_isnone(L, 1)) {
-        ft_tape_profile_on(lua_toboolean(L, 1));
+        ft_profile_on(lua_toboolean(L, 1));
         return 0;
     }
-    const ft_tape_profile *p;
-    const int n = ft_tape_profile_get(&p);
+    const ft_profile *p;
+    const int n = ft_profile_get(&p);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++) {
         lua_createtable(L, 0, 6);

@@ -59,8 +59,8 @@ def batches_of_rows():
 def tensors_of(rows):
     width = 128 if args.fixed else max(rows)
     mask = torch.tensor([[1] * n + [0] * (width - n) for n in rows])
-    return {"input_ids": torch.randint(1000, 30000, mask.shape) * mask, "attention_mask": mask,
-            "labels": torch.randint(0, 2, (len(rows),))}
+    words = (16385 ** torch.rand(mask.shape)).long()  # Zipf's law, as `ftpipe bench` has it
+    return {"input_ids": (999 + words) * mask, "attention_mask": mask, "labels": torch.randint(0, 2, (len(rows),))}
 
 
 def rate(times):
