@@ -496,7 +496,8 @@ function model:save(dir, extra, weights)
    try(store.write(dir .. "/model.safetensors", export_tensors(self), { format = "pt" }, weights))
    try(self.tokenizer:save(dir))
    local unit = self.head_unit
-   local own = { version = 1, head = unit.name, pool = unit.temporary and unit.pool or self.pooling, labels = self.options.labels,
+   local own = { version = 1, head = unit.name, pool = unit.temporary and unit.pool or self.pooling,
+      labels = json.array { table.unpack(self.options.labels) },
       task = self.options.task, precision = self.options.precision, settings = next(self.settings) and self.settings or nil }
    if self.head_unit.source then own.head_source = self.head_unit.source end
    for k, v in pairs(extra or {}) do own[k] = v end

@@ -121,6 +121,7 @@ check.test("what_was_saved_opens_again_with_its_head_and_the_same_logits", funct
    m:save(dir)
    local config = json.decode(fs.read(dir .. "/config.json"))
    check.equal(config.architectures[1], "BertForMaskedLM")
+   check.contains(fs.read(dir .. "/ftpipe.json"), '"labels":[]')
    local again = model.replace_head(model.open(dir), { head = "masked_lm" }, 2)
    graph.begin "eval"
    check.is_true(far(again:forward(b):tensor():table(), m:forward(b):tensor():table()) == 0, "same logits")
