@@ -326,7 +326,7 @@ static void forward_panel(const job *j, int64_t at, int64_t n, const uint16_t *w
     uint16_t *u = c->saved[0] ? (uint16_t *)c->saved[0]->data + at * j->F : NULL;
     float *inner = own(j, seat, j->inner);
 
-    FT_KERNEL(ft_bf16_layouts)
+    FT_KERNEL(ft_layouts)
         .rows((const float *)c->in[0]->data + at * j->H, j->H, n, j->H, rows_of(n), ft_bf16_even(j->H), a);
     for (int64_t f = 0; f < j->F; f += j->chunk) {
         const int64_t m = of_chunk(j, f);
@@ -384,7 +384,7 @@ static void lay_out_ends(const job *j, const wanted *w, int64_t from, int64_t at
             ft_turned_operand(dy + r * ft_bf16_even(j->O), ft_bf16_even(j->O), s.n, j->O, s.size,
                               down_dy + s.part * j->O + s.in_part);
         for (int64_t c = 0; w->up && c < j->H; c += 64)
-            FT_KERNEL(ft_bf16_layouts)
+            FT_KERNEL(ft_layouts)
                 .pairs(x + c, j->H, s.n, ft_least(64, j->H - c), 32,
                        up_x + s.part * blocks_of_64(j->H) + c * s.size + s.in_part * 64);
     }
@@ -418,7 +418,7 @@ static void backward_panel(const job *j, const wanted *w, int64_t from, int64_t 
     const uint16_t *u = (const uint16_t *)c->saved[0]->data + at * j->F;
     float *dg = own(j, seat, j->inner);
 
-    FT_KERNEL(ft_bf16_layouts)
+    FT_KERNEL(ft_layouts)
         .rows((const float *)c->d_out->data + at * j->O, j->O, n, j->O, rows_of(n), ft_bf16_even(j->O), dy);
     lay_out_ends(j, w, from, at, n, dy);
     memset(sums, 0, sizeof *sums * (size_t)j->F);

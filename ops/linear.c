@@ -12,7 +12,6 @@
 #include "core/mem.h"
 #include "ops/blocks.h"
 #include "ops/ops.h"
-#include "ops/product/kept.h"
 #include "ops/tile.h"
 
 /* Precision goes by the size of the map alone, never by the number of rows. */
@@ -35,15 +34,13 @@ static ft_bf16_map map_of(const ft_op_call *c)
 
 #define TURN_FROM 256       /* rows from which on turning the weight once per update costs less than it brings */
 #define TURN_SIZE (1 << 15) /* elements of the weights that are worth it */
-#define TILE 32
+#define TURN_LINES 32
 
 static void turn(const float *w, int64_t O, int64_t I, float *to)
 {
 #pragma omp parallel for schedule(static) if (O * I > FT_WORTH)
-    for (int64_t first = 0; first < I; first += TILE)
-        for (int64_t top = 0; top < O; top += TILE)
-            for (int64_t i = first; i < ft_least(first + TILE, I); i++)
-                for (int64_t o = top; o < ft_least(top + TILE, O); o++) to[i * O + o] = w[o * I + i];
+    for (int64_t o = 0; o < O; o += TURN_LINES)
+        FT_KERNEL(ft_layouts).turned(w + o * I, I, ft_least(TURN_LINES, O - o), I, to + o, O);
 }
 
 static int turns(const ft_op_call *c)

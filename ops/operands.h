@@ -1,4 +1,4 @@
-/* ops/operands.h - rows of bf16 as the products of weight gradients read them (ops/product/bf16.h); ops/bf16.c has the same for rows of
+/* ops/operands.h - rows of bf16 as the products of weight gradients read them (ops/product/bf16.h); ops/layouts.c has the same for rows of
  * float32.
  */
 #ifndef FT_OPS_OPERANDS_H

@@ -12,6 +12,7 @@
  * can be noted (graph/lazy.h).
  */
 #include <math.h>
+#include <string.h>
 
 #include "ops/blocks.h"
 #include "ops/ops.h"
@@ -124,24 +125,95 @@ static int64_t update_awake(float *w, const float *g, float *m, float *v, int64_
     return sleep;
 }
 
-static int64_t update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                      const uint8_t *touched, ft_lazy *lazy)
-{
-    const int sleeps = awake && hyper[3] > 0.0f; /* without eps, 0 / 0 is not 0 */
-    const float keep = 1.0f - hyper[0] * hyper[4];
-    int64_t sleep = 0;
+/* ==== Jobs, cut into tasks ==== */
 
-#pragma omp parallel for schedule(static) reduction(+ : sleep) if (n > CHUNK)
-    for (int64_t i = 0; i < n; i += CHUNK) {
-        const int64_t k = ft_least(CHUNK, n - i);
-        if (sleeps)
-            sleep += update_awake(w + i, g + i, m + i, v + i, k, hyper, awake + i / FT_OPTIM_BLOCK,
-                                  touched ? touched + i / FT_TOUCH : NULL, lazy, i);
-        else
-            update_chunk(w + i, g + i, m + i, v + i, k, hyper);
+/* Weights of which products read other layouts go by whole lines, laid out while they are in the cache; others by chunks. */
+#define LINES 16         /* or a multiple of it: whole cache lines of every layout */
+#define TILE (48 * 1024) /* weights of a task that has more lines than that, at most */
+
+static int64_t pieces(int64_t n, int64_t size) { return (n + size - 1) / size; }
+
+static int sleeps(const ft_optim_job *j) { return j->awake && j->hyper[3] > 0.0f; } /* without eps, 0 / 0 is not 0 */
+
+/* Whether some weights may be left as they are until somebody settles them: not to be laid out. */
+static int may_lag(const ft_optim_job *j)
+{
+    return sleeps(j) && j->lazy && memchr(j->awake, 0, (size_t)pieces(j->n, FT_OPTIM_BLOCK));
+}
+
+/* Returns the number of tasks. */
+static int64_t cut(ft_optim_job *j)
+{
+    j->own.slept = j->own.lines = 0;
+    if (j->lines == 0 || j->n == 0 || may_lag(j)) return pieces(j->n, CHUNK);
+
+    const int64_t columns = j->n / j->lines;
+    if (!ft_layouts_renew(j->weight, j->lines, columns, j->own.layouts)) return pieces(j->n, CHUNK);
+    const int64_t least = LINES * columns % FT_OPTIM_BLOCK ? FT_OPTIM_BLOCK : LINES; /* blocks that sleep are not cut */
+    j->own.lines = ft_most(ft_least(TILE / columns, 4 * LINES) / least, 1) * least;
+    return pieces(j->lines, j->own.lines);
+}
+
+/* Returns how many weights sleep on. */
+static int64_t update_range(const ft_optim_job *j, int64_t at, int64_t n)
+{
+    if (sleeps(j))
+        return update_awake(j->w + at, j->g + at, j->m + at, j->v + at, n, j->hyper, j->awake + at / FT_OPTIM_BLOCK,
+                            j->touched ? j->touched + at / FT_TOUCH : NULL, j->lazy, at);
+    update_chunk(j->w + at, j->g + at, j->m + at, j->v + at, n, j->hyper);
+    return 0;
+}
+
+static int64_t update_lines(const ft_optim_job *j, int64_t first)
+{
+    const int64_t columns = j->n / j->lines, lines = ft_least(j->own.lines, j->lines - first);
+    const int64_t sleep = update_range(j, first * columns, lines * columns);
+
+    ft_layouts_fill(j->own.layouts, j->w, j->lines, columns, first, lines);
+    return sleep;
+}
+
+static void run_task(ft_optim_job *j, int64_t k)
+{
+    const int64_t sleep = j->own.lines ? update_lines(j, k * j->own.lines)
+                                       : update_range(j, k * CHUNK, ft_least(CHUNK, j->n - k * CHUNK));
+
+    if (sleep)
+#pragma omp atomic
+        j->own.slept += sleep;
+}
+
+/* The job that task k is part of. */
+static ft_optim_job *job_of(ft_optim_job *jobs, size_t n, int64_t k)
+{
+    size_t low = 0;
+
+    for (size_t high = n; high - low > 1;) {
+        const size_t middle = low + (high - low) / 2;
+        *(jobs[middle].own.first <= k ? &low : &high) = middle;
     }
-    if (lazy && sleep > 0 && keep != 1.0f) lazy->factor[lazy->n++] = keep;
-    return (n - sleep) * (int64_t)sizeof(float) * 7; /* those without a gradient this time read one number less */
+    return &jobs[low];
+}
+
+static int64_t update(ft_optim_job *jobs, size_t n)
+{
+    int64_t tasks = 0, weights = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        jobs[i].own.first = tasks;
+        tasks += cut(&jobs[i]);
+    }
+#pragma omp parallel for schedule(dynamic) if (tasks > 1)
+    for (int64_t k = 0; k < tasks; k++) {
+        ft_optim_job *j = job_of(jobs, n, k);
+        run_task(j, k - j->own.first);
+    }
+    for (size_t i = 0; i < n; i++) {
+        const float keep = 1.0f - jobs[i].hyper[0] * jobs[i].hyper[4];
+        if (jobs[i].lazy && jobs[i].own.slept > 0 && keep != 1.0f) jobs[i].lazy->factor[jobs[i].lazy->n++] = keep;
+        weights += jobs[i].n - jobs[i].own.slept;
+    }
+    return weights * (int64_t)sizeof(float) * 7; /* those without a gradient this time read one number less */
 }
 
 extern const ft_optim_kernel FT_KERNEL(ft_optim_adamw);

@@ -39,21 +39,27 @@ static void momentum_chunk(float *restrict w, const float *restrict g, float *re
     }
 }
 
-static int64_t update(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                      const uint8_t *touched, ft_lazy *lazy)
+static int64_t update_one(const ft_optim_job *j)
 {
-    (void)v;
-    (void)awake;
-    (void)touched;
-    (void)lazy;
-#pragma omp parallel for schedule(static) if (n > CHUNK)
-    for (int64_t i = 0; i < n; i += CHUNK) {
-        if (hyper[1] > 0.0f)
-            momentum_chunk(w + i, g + i, m + i, ft_least(CHUNK, n - i), hyper);
+    const int moves = j->hyper[1] > 0.0f;
+
+#pragma omp parallel for schedule(static) if (j->n > CHUNK)
+    for (int64_t i = 0; i < j->n; i += CHUNK) {
+        const int64_t k = ft_least(CHUNK, j->n - i);
+        if (moves)
+            momentum_chunk(j->w + i, j->g + i, j->m + i, k, j->hyper);
         else
-            plain_chunk(w + i, g + i, ft_least(CHUNK, n - i), hyper);
+            plain_chunk(j->w + i, j->g + i, k, j->hyper);
     }
-    return n * (int64_t)sizeof(float) * (hyper[1] > 0.0f ? 5 : 3);
+    return j->n * (int64_t)sizeof(float) * (moves ? 5 : 3);
+}
+
+static int64_t update(ft_optim_job *jobs, size_t n)
+{
+    int64_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++) bytes += update_one(&jobs[i]);
+    return bytes;
 }
 
 extern const ft_optim_kernel FT_KERNEL(ft_optim_sgd);

@@ -80,7 +80,7 @@ static const ft_optim_kernel *const optims[] = { OPTIMS(ENTRY_OPTIM) NULL };
 #define TABLE(name, with_tiles)                                                                                        \
     {                                                                                                                  \
         .isa = name, .ops = ops, .optims = optims, .square_sum = FT_KERNEL(ft_square_sum),                             \
-        .settle = FT_KERNEL(ft_settle), .bf16 = &FT_KERNEL(ft_bf16_layouts), .tiles = with_tiles,                      \
+        .settle = FT_KERNEL(ft_settle), .layouts = &FT_KERNEL(ft_layouts), .tiles = with_tiles,                        \
         .panel = FT_KERNEL(ft_tile_panel),                                                                             \
     }
 

@@ -14,6 +14,7 @@
 
 typedef uint32_t ft_vu __attribute__((vector_size(4 * FT_LANES), aligned(4), may_alias));
 typedef uint16_t ft_vs __attribute__((vector_size(2 * FT_LANES), aligned(2), may_alias));
+typedef uint16_t ft_vboth __attribute__((vector_size(4 * FT_LANES), aligned(2), may_alias));
 
 static inline uint16_t ft_round_one(float x)
 {
@@ -36,13 +37,20 @@ static inline ft_vs ft_round_vector(ft_vf x)
     return y;
 }
 
+/* a, then b */
+static inline ft_vboth ft_round_both(ft_vf a, ft_vf b)
+{
+    ft_vboth y;
+
+    __asm__("vcvtne2ps2bf16 %2, %1, %0" : "=v"(y) : "v"(b), "v"(a));
+    return y;
+}
+
 /* Lane i: a[i] in the low half, b[i] in the high one. */
 static inline ft_vu ft_round_pairs(ft_vf a, ft_vf b)
 {
-    typedef uint16_t words __attribute__((vector_size(4 * FT_LANES)));
-    words y; /* a, then b */
+    const ft_vboth y = ft_round_both(a, b);
 
-    __asm__("vcvtne2ps2bf16 %2, %1, %0" : "=v"(y) : "v"(b), "v"(a));
     return (ft_vu)__builtin_shufflevector(y, y, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23, 8, 24, 9, 25,
                                           10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
 }
@@ -59,6 +67,17 @@ static inline ft_vu ft_round_upper(ft_vf x)
 }
 
 static inline ft_vs ft_round_vector(ft_vf x) { return __builtin_convertvector(ft_round_upper(x) >> 16, ft_vs); }
+
+/* a, then b */
+static inline ft_vboth ft_round_both(ft_vf a, ft_vf b)
+{
+    union {
+        ft_vs half[2];
+        ft_vboth whole;
+    } y = { { ft_round_vector(a), ft_round_vector(b) } };
+
+    return y.whole;
+}
 
 /* Lane i: a[i] in the low half, b[i] in the high one. */
 static inline ft_vu ft_round_pairs(ft_vf a, ft_vf b)

@@ -418,7 +418,7 @@ static void project(const job *j, int64_t at, int64_t n, const uint16_t *w, floa
     uint16_t *a = own(j, seat, j->panel);
     float *y = own(j, seat, j->inner);
 
-    FT_KERNEL(ft_bf16_layouts)
+    FT_KERNEL(ft_layouts)
         .rows((const float *)j->c->in[0]->data + at * j->H, j->H, n, j->H, rows, ft_bf16_even(j->H), a);
     ft_bf16_rows_forward(j->p, seat, rows, a, w, j->c->in[2]->data, y, own(j, seat, j->library));
     for (int64_t r = 0; r < n; r++) {
@@ -475,7 +475,7 @@ static void backward_panel(const job *j, int64_t from, int64_t at, int64_t n, co
         ft_turned_operand(dy + r * j->ld, j->ld, m, j->O, size,
                           (uint16_t *)shared(j, j->dy) + (part - from) * j->O + in_part);
         for (int64_t k = 0; k < j->H; k += 64)
-            FT_KERNEL(ft_bf16_layouts)
+            FT_KERNEL(ft_layouts)
                 .pairs(x + k, j->H, m, ft_least(64, j->H - k), 32,
                        (uint16_t *)shared(j, j->x) + (part - from) * ft_round_up(j->H, 64) + k * size + in_part * 64);
     }

@@ -129,13 +129,11 @@ static inline void ft_tile_product(int by_column, int64_t M, int64_t N, int64_t 
 #define FT_ZIP_HIGH(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
 #endif
 
-/* to[j,i] = from[i,j] for FT_LANES x FT_LANES numbers: log2(FT_LANES) perfect shuffles of rows i and i + half. */
-static inline void ft_tile_transpose(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+/* x[j][i] = x[i][j]: log2(FT_LANES) perfect shuffles of rows i and i + half. */
+static inline __attribute__((always_inline)) void ft_tile_turn(ft_vf x[FT_LANES])
 {
-    ft_vf x[FT_LANES], y[FT_LANES];
+    ft_vf y[FT_LANES];
 
-    FT_UNROLL
-    for (int i = 0; i < FT_LANES; i++) x[i] = *(const ft_vf *)(from + i * ld_from);
     FT_UNROLL
     for (int step = 1; step < FT_LANES; step *= 2) {
         FT_UNROLL
@@ -146,6 +144,16 @@ static inline void ft_tile_transpose(const float *from, int64_t ld_from, float *
         FT_UNROLL
         for (int i = 0; i < FT_LANES; i++) x[i] = y[i];
     }
+}
+
+/* to[j,i] = from[i,j] for FT_LANES x FT_LANES numbers. */
+static inline void ft_tile_transpose(const float *from, int64_t ld_from, float *to, int64_t ld_to)
+{
+    ft_vf x[FT_LANES];
+
+    FT_UNROLL
+    for (int i = 0; i < FT_LANES; i++) x[i] = *(const ft_vf *)(from + i * ld_from);
+    ft_tile_turn(x);
     FT_UNROLL
     for (int i = 0; i < FT_LANES; i++) *(ft_vf *)(to + i * ld_to) = x[i];
 }

@@ -163,9 +163,16 @@ local function median(list)
    return list[(#list + 1) // 2]
 end
 
+local function profile_table()
+   local out = graph.profile()
+   graph.profile(false)
+   table.sort(out, function(a, b) return a.forward_s + a.backward_s > b.forward_s + b.backward_s end)
+   return out
+end
+
 -- A context as the runner makes it, with a log that is written and thrown away. Measured are updates behind `warm`, without
--- the last one, at whose end the epoch's weights are kept.
-local function context_for(rates, warm, last)
+-- the last one, at whose end the epoch's weights are kept. `rates` gets their tokens and seconds, and the profile if asked for.
+local function context_for(rates, warm, last, profiled)
    local log = fs.append "/dev/null"
    local ctx = training.context { step = "bench", seed = 1, log = log }
    function ctx:own(m)
@@ -177,6 +184,8 @@ local function context_for(rates, warm, last)
    function ctx.card() end
    function ctx.on_update(entry, update, seconds)
       if entry.step > warm and entry.step < last then rates[#rates + 1] = { tokens = update.tokens, seconds = seconds } end
+      if profiled and entry.step == warm then graph.profile(true) end
+      if profiled and entry.step == last - 1 then rates.profile = profile_table() end
    end
    return ctx
 end
@@ -185,13 +194,6 @@ local function rate_of(list)
    local tokens, seconds = 0, 0
    for _, r in ipairs(list) do tokens, seconds = tokens + r.tokens, seconds + r.seconds end
    return tokens / seconds
-end
-
-local function profile_table()
-   local out = graph.profile()
-   graph.profile(false)
-   table.sort(out, function(a, b) return a.forward_s + a.backward_s > b.forward_s + b.backward_s end)
-   return out
 end
 
 -- A tokeniser of as many invented words, for what asks one which tokens are special.
@@ -239,9 +241,7 @@ function benchmark.run(opts)
    local lengths = benchmark.lengths(opts.lengths, batch * all, math.min(d.positions, 512))
    local split = split_of(lengths, d.vocab)
    local rates = {}
-   if opts.profile then graph.profile(true) end
-   local m = train(opts, config, context_for(rates, warm, all), split)
-   local profile = opts.profile and profile_table()
+   local m = train(opts, config, context_for(rates, warm, all, opts.profile), split)
    evaluation_time(m, split)
    local passes = {}
    if opts.profile then graph.profile(true) end
@@ -258,7 +258,7 @@ function benchmark.run(opts)
       products_by = sys.product().name, kernels = (sys.isa()), train_tok_s = speed, eval_tok_s = eval,
       train_flop_s = 3 * per_token * speed, product_flop_s = products_s,
       train_share = 3 * per_token * speed / products_s, eval_share = benchmark.flops(d, lengths) * eval / products_s,
-      peak_bytes = memory.peak, resident_bytes = memory.resident, profile = profile, eval_profile = eval_profile }
+      peak_bytes = memory.peak, resident_bytes = memory.resident, profile = rates.profile, eval_profile = eval_profile }
 end
 
 return benchmark

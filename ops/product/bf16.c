@@ -9,7 +9,7 @@
 #include "core/mem.h"
 #include "graph/op.h"
 #include "ops/blocks.h"
-#include "ops/product/kept.h"
+#include "ops/product/layouts.h"
 #include "ops/product/product.h"
 
 #define ROWS FT_BF16_ROWS
@@ -175,7 +175,7 @@ size_t ft_bf16_kept(const ft_bf16_map *m, int backward)
 
 static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
 {
-    const ft_bf16_layouts *l = ft_op_active()->bf16;
+    const ft_layouts *l = ft_op_active()->layouts;
     const int64_t N = layout == FT_BF16_FORWARD ? m->O : m->I, K = layout == FT_BF16_FORWARD ? m->I : m->O,
                   wide = ft_bf16_even(K);
 
@@ -183,7 +183,7 @@ static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
     for (int64_t b = 0; b < blocks_of(N); b++) {
         const int64_t n = ft_least(64, N - b * 64);
         if (layout == FT_BF16_FORWARD)
-            l->turned_pairs(m->w + b * 64 * m->I, m->I, K, n, wide, to + b * 64 * wide);
+            l->turned_pairs(m->w + b * 64 * m->I, m->I, K, n, wide, 64, to + b * 64 * wide);
         else
             l->pairs(m->w + b * 64, m->I, K, n, wide, to + b * 64 * wide);
     }
@@ -264,7 +264,7 @@ static void one_panel(const rows_job *j, const plan *p, const room *r, int64_t k
     uint16_t *a = (uint16_t *)(void *)mine;
     float *c = (float *)(void *)(mine + r->rows), *y = j->y + at * j->N;
 
-    ft_op_active()->bf16->rows(j->x + at * j->K, j->K, n, j->K, row_sizes[size], wide, a);
+    ft_op_active()->layouts->rows(j->x + at * j->K, j->K, n, j->K, row_sizes[size], wide, a);
     multiply(p, j->panels[size][j->bias ? 1 : j->add && whole_panel], seat, a, j->w, j->bias, whole_panel ? y : c,
              mine + r->rows + r->result);
     if (whole_panel) return;
@@ -303,8 +303,8 @@ static void one_deep(const rows_job *j, const plan *p, const room *r, int64_t fi
             const int size = size_for(k), whole_panel = k == row_sizes[size];
             float *dx = j->y + (first + at) * I;
             const int more = j->add || o > 0;
-            ft_op_active()->bf16->rows(j->x + (first + at) * O + o, O, k, ft_least(DEPTH, O - o), row_sizes[size],
-                                       DEPTH, a);
+            ft_op_active()->layouts->rows(j->x + (first + at) * O + o, O, k, ft_least(DEPTH, O - o), row_sizes[size],
+                                          DEPTH, a);
             multiply(p, p->deep[last][size][whole_panel && more], seat, a, j->w + o * 64, NULL,
                      whole_panel ? dx : spare, mine + r->rows + r->result);
             for (int64_t i = 0; i < k * I && !whole_panel; i++) dx[i] = more ? dx[i] + spare[i] : spare[i];
@@ -410,7 +410,7 @@ typedef struct grad_job {
 /* 32 rows of both factors, of which `row` is the first; their places count from row `from` on. */
 static void lay_out_rows(const grad_job *j, int64_t from, int64_t row)
 {
-    const ft_bf16_layouts *l = ft_op_active()->bf16;
+    const ft_layouts *l = ft_op_active()->layouts;
     const int64_t O = j->m->O, I = j->m->I, n = ft_least(32, j->m->R - row);
     int64_t size;
     const int64_t at = ft_bf16_part(ft_bf16_even(j->m->R), row, &size), wide = blocks_of(I) * 64;
@@ -455,8 +455,8 @@ static void block_of_many_outs(const grad_job *j, int64_t from, int64_t to, int6
     for (int64_t at = from; at < to; at += size) {
         ft_bf16_part(T, at, &size);
         for (int64_t row = at; row < at + size; row += 32)
-            ft_op_active()->bf16->turned_rows(j->dy + row * O + o, O, ft_least(32, R - row), outs, 32, size,
-                                              dy + row - at);
+            ft_op_active()->layouts->turned_rows(j->dy + row * O + o, O, ft_least(32, R - row), outs, 32, size,
+                                                 dy + row - at);
         multiply(j->p, j->p->grad_w[outs < OUTS][part_of(T, at)][j->add || at > 0], seat, dy,
                  j->pairs + (at - from) * blocks_of(I) * 64, NULL, j->dw + o * I, mine + j->r.rows + j->r.result);
     }

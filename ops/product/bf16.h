@@ -14,18 +14,6 @@
 
 #include "core/err.h"
 
-/* Rounding into the layouts that panels read; one set for each instruction set. ld counts elements. */
-typedef struct ft_bf16_layouts {
-    /* to (rows,wide) = x (R,C), zeros beyond */
-    void (*rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t rows, int64_t wide, uint16_t *to);
-    /* One block of 64 columns: to (K/2, 64, 2) = x (R,C), C <= 64, zeros beyond. */
-    void (*pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
-    /* The same of x (C,R) turned. */
-    void (*turned_pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
-    /* to (C, n) = x (R,C) turned, zeros beyond R; n is a multiple of 32, wide the distance of its rows */
-    void (*turned_rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to);
-} ft_bf16_layouts;
-
 /* A map of R rows: y (R,O) = x (R,I) w (O,I)^T + bias (O). */
 typedef struct ft_bf16_map {
     int64_t R, O, I;

@@ -68,3 +68,12 @@ void *ft_kept(uint64_t weight, enum ft_layout layout, size_t bytes, int *fresh)
     k->count = ft_weights_count();
     return k->data;
 }
+
+void *ft_kept_renew(uint64_t weight, enum ft_layout layout, size_t bytes)
+{
+    kept *k = find(weight, layout, bytes);
+
+    if (!k || k->count != ft_weights_count()) return NULL;
+    k->count++;
+    return k->data;
+}

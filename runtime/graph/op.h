@@ -86,16 +86,33 @@ typedef struct ft_op {
 #define FT_OPTIM_BLOCK FT_TOUCH /* weights that sleep together */
 struct ft_lazy;
 
-/* An optimiser's kernel: updates n weights in one pass. Which hyper[] mean what is said in its file. awake has a byte for
- * each FT_OPTIM_BLOCK weights, 0 where both moments are zero: there the kernel may leave the moments alone as long as
- * the gradient is zero too, if the weights get the same bits; it sets what wakes up. NULL: all are awake. touched is that of
- * the gradient (tensor.h). Where lazy is not NULL, it may note there by what it would have to multiply all weights that
- * sleep (graph/lazy.h), one factor for each call. Returns the bytes that it read and wrote. */
+/* One parameter's part in an update. Which hyper[] mean what is said in the kernel's file. awake has a byte for each
+ * FT_OPTIM_BLOCK weights, 0 where both moments are zero: there the kernel may leave the moments alone as long as the gradient
+ * is zero too, if the weights get the same bits; it sets what wakes up. NULL: all are awake. touched is that of the gradient
+ * (tensor.h). Where lazy is not NULL, the kernel may note there by what it would have to multiply all weights that sleep
+ * (graph/lazy.h), one factor for each update. */
+typedef struct ft_optim_job {
+    float *w;
+    const float *g;
+    float *m, *v;     /* NULL beyond the kernel's number of moments */
+    int64_t n, lines; /* weights, of which so many lines of one length are a matrix; 0: no matrix */
+    uint64_t weight;  /* ft_tensor.weight */
+    float hyper[8];
+    uint8_t *awake;
+    const uint8_t *touched;
+    struct ft_lazy *lazy;
+    struct {
+        void *layouts[3];
+        int64_t lines, first, slept;
+    } own; /* the kernel's notes; no need to set them */
+} ft_optim_job;
+
+/* An optimiser's kernel: updates all weights in one pass; right after it, ft_weights_changed. Returns the bytes read and
+ * written. */
 typedef struct ft_optim_kernel {
     const char *name;
     int moments; /* 0, 1 or 2 arrays of state */
-    int64_t (*update)(float *w, const float *g, float *m, float *v, int64_t n, const float *hyper, uint8_t *awake,
-                      const uint8_t *touched, struct ft_lazy *lazy);
+    int64_t (*update)(ft_optim_job *jobs, size_t n);
 } ft_optim_kernel;
 
 struct ft_panel; /* ops/product/product.h */
@@ -110,8 +127,8 @@ typedef struct ft_op_table {
     double (*square_sum)(const float *x, int64_t n, const uint8_t *touched);
     /* Bring blocks [first, end) of the n weights to where they would be without notes; see graph/lazy.h. */
     void (*settle)(struct ft_lazy *z, float *w, int64_t n, int64_t first, int64_t end);
-    const struct ft_bf16_layouts *bf16; /* ops/product/bf16.h */
-    int tiles;                          /* products of tiles by matrix instructions (ops/tile_bf16.h), and */
+    const struct ft_layouts *layouts; /* ops/product/layouts.h */
+    int tiles;                        /* products of tiles by matrix instructions (ops/tile_bf16.h), and */
     void (*panel)(const struct ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C);
 } ft_op_table;
 

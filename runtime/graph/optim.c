@@ -28,6 +28,7 @@ struct ft_optim {
     const ft_optim_kernel *kernel;
     ft_optim_opts opts;
     item *items;
+    ft_optim_job *jobs; /* room for one of each item */
     size_t n, cap;
     int64_t steps;
 };
@@ -79,6 +80,7 @@ void ft_optim_free(ft_optim *o)
     if (!o) return;
     for (size_t i = 0; i < o->n; i++) item_drop(&o->items[i]);
     ft_free(o->items);
+    ft_free(o->jobs);
     ft_free(o);
 }
 
@@ -124,6 +126,9 @@ ft_status ft_optim_add(ft_optim *o, ft_param *const *params, size_t n, double lr
         item *items = ft_realloc(o->items, (o->n + n) * sizeof *items);
         if (!items) return ft_fail_mem(e, (o->n + n) * sizeof *items);
         o->items = items;
+        ft_optim_job *jobs = ft_realloc(o->jobs, (o->n + n) * sizeof *jobs);
+        if (!jobs) return ft_fail_mem(e, (o->n + n) * sizeof *jobs);
+        o->jobs = jobs;
         o->cap = o->n + n;
     }
     for (size_t i = 0; i < n; i++)
@@ -154,13 +159,12 @@ static void look(item *it)
     it->shown = 0;
 }
 
-static void update_item(const ft_optim *o, item *it, double lr_scale, double grad_scale)
+static ft_optim_job job_of(const ft_optim *o, const item *it, double lr_scale, double grad_scale)
 {
     const ft_optim_opts *h = &o->opts;
     const float lr = (float)(it->lr * lr_scale), decay = (float)it->decay;
     const double t = (double)o->steps;
-    ft_param *p = it->param;
-    float *m = it->moment[0] ? it->moment[0]->data : NULL, *v = it->moment[1] ? it->moment[1]->data : NULL;
+    const ft_tensor *w = it->param->value;
     const float adamw[8] = { lr,
                              (float)h->beta1,
                              (float)h->beta2,
@@ -171,13 +175,43 @@ static void update_item(const ft_optim *o, item *it, double lr_scale, double gra
                              (float)grad_scale };
     const float sgd[6] = { lr, (float)h->momentum, decay, (float)h->nesterov, (float)grad_scale, (float)it->fresh };
 
-    if (it->awake && it->shown) look(it);
+    ft_optim_job j = { .w = w->data,
+                       .g = it->param->grad->data,
+                       .m = it->moment[0] ? it->moment[0]->data : NULL,
+                       .v = it->moment[1] ? it->moment[1]->data : NULL,
+                       .n = ft_shape_count(&w->shape),
+                       .lines = w->shape.rank == 2 ? w->shape.dim[0] : 0,
+                       .weight = w->weight,
+                       .awake = it->awake,
+                       .touched = it->touched,
+                       .lazy = it->lazy };
+
+    if (o->kernel->moments == 2)
+        memcpy(j.hyper, adamw, sizeof adamw);
+    else
+        memcpy(j.hyper, sgd, sizeof sgd);
+    return j;
+}
+
+static void update_all(ft_optim *o, double lr_scale, double grad_scale)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < o->n; i++) {
+        item *it = &o->items[i];
+        if (!it->param->has_grad) continue;
+        ft_safetensors_own(it->param->value);
+        if (it->awake && it->shown) look(it);
+        o->jobs[n++] = job_of(o, it, lr_scale, grad_scale);
+    }
     const double start = ft_profile_start();
-    const int64_t bytes = o->kernel->update(p->value->data, p->grad->data, m, v, ft_shape_count(&p->value->shape),
-                                            o->kernel->moments == 2 ? adamw : sgd, it->awake, it->touched, it->lazy);
-    ft_profile_forward(o->kernel->name, start, 0, (double)bytes);
-    if (it->lazy && it->lazy->n == FT_LAZY_MOST) ft_lazy_settle(p->value);
-    it->fresh = 0;
+    ft_profile_forward(o->kernel->name, start, 0, (double)o->kernel->update(o->jobs, n));
+    for (size_t i = 0; i < o->n; i++) {
+        item *it = &o->items[i];
+        if (!it->param->has_grad) continue;
+        if (it->lazy && it->lazy->n == FT_LAZY_MOST) ft_lazy_settle(it->param->value);
+        it->param->has_grad = it->fresh = 0;
+    }
 }
 
 static ft_status global_norm(const ft_optim *o, double *norm, ft_err *e)
@@ -208,13 +242,7 @@ ft_status ft_optim_step(ft_optim *o, double lr_scale, double clip, double *norm,
     /* as torch.nn.utils.clip_grad_norm_: clip / (norm + 1e-6), never above 1 */
     const double scale = clip > 0 && n + 1e-6 > clip ? clip / (n + 1e-6) : 1;
     o->steps++;
-    for (size_t i = 0; i < o->n; i++) {
-        item *it = &o->items[i];
-        if (!it->param->has_grad) continue;
-        ft_safetensors_own(it->param->value);
-        update_item(o, it, lr_scale, scale);
-        it->param->has_grad = 0;
-    }
+    update_all(o, lr_scale, scale);
     ft_weights_changed();
     return FT_OK;
 }

@@ -29,6 +29,18 @@ static void threads(int n)
 #endif
 }
 
+/* One parameter, one update. */
+static void update(const ft_optim_kernel *k, float *to, float *gradient, float *first, float *second, int64_t n,
+                   const float *hyper, uint8_t *awake, const uint8_t *touched, ft_lazy *lazy)
+{
+    ft_optim_job j = {
+        .w = to, .g = gradient, .m = first, .v = second, .n = n, .awake = awake, .touched = touched, .lazy = lazy
+    };
+
+    memcpy(j.hyper, hyper, sizeof(float) * (k->moments == 2 ? 8 : 6));
+    k->update(&j, 1);
+}
+
 static void fresh(int64_t n)
 {
     ft_rng_normal(ft_rng_site(1, "w"), w, (size_t)n, 1);
@@ -91,7 +103,7 @@ static void steps(const char *isa, const char *name, int64_t n, const float *hyp
             h[5] = t == 1;
             if (t == 1) memset(m, 0xff, sizeof m); /* the first step may not read it */
         }
-        k->update(w, g, m, v, n, h, NULL, NULL, NULL);
+        update(k, w, g, m, v, n, h, NULL, NULL, NULL);
         if (adam)
             plain_adamw(n, h);
         else
@@ -135,7 +147,7 @@ static void sgd_without_momentum_needs_no_moments(void **state)
     const float h[] = { 0.1f, 0, 0, 0, 1, 1 };
     float one[] = { 1, 2 }, grad[] = { 1, -1 };
 
-    ft_optim_find("sgd")->update(one, grad, NULL, NULL, 2, h, NULL, NULL, NULL);
+    update(ft_optim_find("sgd"), one, grad, NULL, NULL, 2, h, NULL, NULL, NULL);
     assert_true(fabsf(one[0] - 0.9f) < 1e-7f && fabsf(one[1] - 2.1f) < 3e-7f);
 }
 
@@ -149,7 +161,7 @@ static void threads_change_no_bit(void **state)
             threads(n);
             fresh(MOST);
             ft_rng_normal(ft_rng_site(3, "g"), g, MOST, 1);
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, MOST, k ? sgd : adamw, NULL, NULL, NULL);
+            update(ft_optim_find(k ? "sgd" : "adamw"), w, g, m, v, MOST, k ? sgd : adamw, NULL, NULL, NULL);
             if (n == 1) memcpy(first_w, w, sizeof w);
             assert_memory_equal(first_w, w, sizeof w);
         }
@@ -185,13 +197,13 @@ static void what_never_had_a_gradient_only_decays(void **state)
             for (int64_t row = t; row < N / 100; row += 31 + 7 * t)
                 ft_rng_normal(ft_rng_site((uint64_t)(row + t), "g"), g + row * 100, 100, 0.3f);
             g[N - 1] = t == 5;
-            k->update(all_w, g, all_m, all_v, N, h, NULL, NULL, NULL);
+            update(k, all_w, g, all_m, all_v, N, h, NULL, NULL, NULL);
             /* marks of this update alone: what has moments but no mark goes on as if its gradient were read */
             memset(touched, 0, sizeof touched);
             for (int64_t j = 0; j < N; j++) touched[j / FT_OPTIM_BLOCK] |= g[j] != 0;
             for (int64_t j = 0; j < N && t > 1; j++)
                 if (!touched[j / FT_OPTIM_BLOCK]) g[j] = NAN;
-            k->update(w, g, m, v, N, h, awake, t > 1 ? touched : NULL, NULL);
+            update(k, w, g, m, v, N, h, awake, t > 1 ? touched : NULL, NULL);
             assert_memory_equal(w, all_w, sizeof(float) * N);
             assert_memory_equal(m, all_m, sizeof(float) * N);
             assert_memory_equal(v, all_v, sizeof(float) * N);
@@ -201,7 +213,7 @@ static void what_never_had_a_gradient_only_decays(void **state)
         memset(g, 0, sizeof g);
         for (int64_t j = 0; j < N; j++)
             if (!awake[j / FT_OPTIM_BLOCK]) m[j] = v[j] = NAN;
-        k->update(w, g, m, v, N, h, awake, NULL, NULL);
+        update(k, w, g, m, v, N, h, awake, NULL, NULL);
         /* nor is a gradient that was never written, for its norm at least not where that holds for 8 blocks */
         int unread = 0;
         memcpy(touched, awake, sizeof touched);
@@ -215,7 +227,7 @@ static void what_never_had_a_gradient_only_decays(void **state)
         assert_true(unread > 0);
         assert_true(ft_op_active()->square_sum(g, N, touched) == 0);
         assert_true(isnan(ft_op_active()->square_sum(g, N, NULL)));
-        k->update(w, g, m, v, N, h, awake, touched, NULL);
+        update(k, w, g, m, v, N, h, awake, touched, NULL);
         for (int64_t j = 0; j < N; j++) assert_true(isfinite(w[j]));
     }
     assert_int_equal(ft_op_select(before, NULL), FT_OK);
@@ -255,8 +267,8 @@ static void decay_can_wait(void **state)
                 ft_rng_normal(ft_rng_site((uint64_t)(row + t), "g"), g + row * 100, 100, 0.3f);
                 for (int64_t j = row * 100; j < row * 100 + 100; j++) touched[j / FT_OPTIM_BLOCK] = 1;
             }
-            k->update(all_w, g, all_m, all_v, N, h, NULL, NULL, NULL);
-            k->update(w, g, m, v, N, h, awake, touched, lazy);
+            update(k, all_w, g, all_m, all_v, N, h, NULL, NULL, NULL);
+            update(k, w, g, m, v, N, h, awake, touched, lazy);
             assert_int_equal(lazy->n, t < 4 ? t : t - 1); /* a factor of one is none */
             const int64_t b = t * 31 % BLOCKS, at = b * FT_OPTIM_BLOCK;
             if (!awake[b] && lazy->since[b] == 0 && t > 1) {
@@ -295,7 +307,7 @@ static void a_quadratic_is_minimised(void **state)
                 h[5] = (float)(1 - pow(0.9, t));
                 h[6] = (float)(1 - pow(0.999, t));
             }
-            ft_optim_find(k ? "sgd" : "adamw")->update(w, g, m, v, 64, h, NULL, NULL, NULL);
+            update(ft_optim_find(k ? "sgd" : "adamw"), w, g, m, v, 64, h, NULL, NULL, NULL);
         }
         for (int i = 0; i < 64; i++)
             if (!(fabsf(w[i] - 1) < 1e-2f)) fail_msg("optimiser %d: weight %d is %g", k, i, (double)w[i]);

@@ -14,9 +14,10 @@
 
 #include "core/mem.h"
 #include "core/rng.h"
+#include "graph/lazy.h"
 #include "graph/op.h"
 #include "ops/product/bf16.h"
-#include "ops/product/kept.h"
+#include "ops/product/layouts.h"
 #include "ops/product/product.h"
 #include "tensor/tensor.h"
 
@@ -230,6 +231,104 @@ static void weights_that_cannot_be_kept_give_the_same_bits(void **state)
     end(&loose);
 }
 
+/* One AdamW step of a weight in use; with `awake`, some blocks may sleep and owe their decay. */
+static void step(products *p, float *m, float *v, uint8_t *awake, ft_lazy *lazy)
+{
+    const int64_t O = p->m.O, I = p->m.I;
+    ft_optim_job jobs[2] = { { .w = p->bias, .g = p->dy, .m = m + O * I, .v = v + O * I, .n = O },
+                             { .w = p->w,
+                               .g = p->dw,
+                               .m = m,
+                               .v = v,
+                               .n = O * I,
+                               .lines = O,
+                               .weight = p->m.weight,
+                               .awake = awake,
+                               .lazy = lazy } };
+    const float hyper[8] = { 1e-2f, 0.9f, 0.999f, 1e-8f, 0.01f, 0.1f, 0.001f, 1 };
+
+    for (int k = 0; k < 2; k++) memcpy(jobs[k].hyper, hyper, sizeof hyper);
+    ft_optim_find("adamw")->update(jobs, 2);
+    ft_weights_changed();
+}
+
+/* Products with the weight as the step left it are those with a copy that is laid out as a whole. */
+static void compare_with_copy(const products *p)
+{
+    products copy = begin(p->m.R, p->m.O, p->m.I);
+
+    memcpy(copy.w, p->w, sizeof *p->w * (size_t)(p->m.O * p->m.I));
+    run(&copy, 0);
+    assert_memory_equal(p->y, copy.y, sizeof *p->y * (size_t)(p->m.R * p->m.O));
+    assert_memory_equal(p->dx, copy.dx, sizeof *p->dx * (size_t)(p->m.R * p->m.I));
+    end(&copy);
+}
+
+static void check_steps(int64_t O, int64_t I, int with_sleep)
+{
+    const size_t n = (size_t)(O * I), blocks = n / FT_OPTIM_BLOCK + 1;
+    products p = begin(40, O, I);
+    float *m = calloc(n + (size_t)O, sizeof *m), *v = calloc(n + (size_t)O, sizeof *v);
+    uint8_t *awake = calloc(blocks, 1);
+    ft_lazy *lazy = NULL;
+    int fresh = 0;
+
+    assert_true(m && v && awake && ft_lazy_new(&lazy, O * I, NULL) == FT_OK);
+    p.m.weight = 1u << 30;
+    for (int t = 0; t < 3; t++) {
+        run(&p, 0);
+        if (t) compare_with_copy(&p);
+        /* first without a gradient in some lines, then everywhere */
+        if (with_sleep && t == 0) memset(p.dw + I, 0, sizeof *p.dw * (size_t)(O / 2 * I));
+        step(&p, m, v, with_sleep ? awake : NULL, with_sleep ? lazy : NULL);
+        if (with_sleep) ft_op_active()->settle(lazy, p.w, O * I, 0, (O * I + FT_OPTIM_BLOCK - 1) / FT_OPTIM_BLOCK);
+    }
+    assert_non_null(ft_kept(p.m.weight, FT_BF16_FORWARD, ft_bf16_packed(&p.m, 0), &fresh));
+    assert_true(fresh); /* it was laid out by the step, not to be done again */
+    run(&p, 0);
+    compare_with_copy(&p);
+    ft_kept_forget();
+    end(&p);
+    free(m);
+    free(v);
+    free(awake);
+    ft_free(lazy);
+}
+
+static void a_step_lays_out_the_weights_in_use(void **state)
+{
+    (void)state;
+    if (!available()) skip();
+    static const int64_t sizes[][2] = { { 64, 64 }, { 96, 384 }, { 70, 90 }, { 200, 65 }, { 65, 3100 }, { 384, 100 } };
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++)
+        for (int with_sleep = 0; with_sleep < 2; with_sleep++) check_steps(sizes[k][0], sizes[k][1], with_sleep);
+}
+
+/* Float32: the turned weight is that of turning it as a whole; what is stale or unknown is not offered. */
+static void a_part_of_a_layout_is_that_of_the_whole(void **state)
+{
+    (void)state;
+    enum { O = 83, I = 77, ID = 1 << 30 };
+    int fresh;
+    void *at[FT_LAYOUT_KINDS];
+    float *w = numbers((int64_t)O * I, "w"), *kept = ft_kept(ID, FT_TURNED, sizeof(float) * O * I, &fresh);
+
+    assert_non_null(kept);
+    assert_false(ft_layouts_renew(ID, I, O + 1, at));
+    assert_false(ft_layouts_renew(0, O, I, at));
+    assert_true(ft_layouts_renew(ID, O, I, at) && at[FT_TURNED] == kept && !at[FT_BF16_FORWARD]);
+    assert_false(ft_layouts_renew(ID, O, I, at)); /* it counts as the next weights' by now */
+    at[FT_TURNED] = kept;
+    for (int64_t o = 0; o < O; o += 48) ft_layouts_fill(at, w, O, I, o, O - o < 48 ? O - o : 48);
+    for (int64_t k = 0; k < (int64_t)O * I; k++) assert_true(kept[k % I * O + k / I] == w[k]);
+    ft_weights_changed();
+    assert_true(ft_kept(ID, FT_TURNED, sizeof(float) * O * I, &fresh) == kept && fresh);
+    ft_weights_changed();
+    assert_false(ft_layouts_renew(ID, O, I, at));
+    ft_kept_forget();
+    free(w);
+}
+
 static void nan_is_passed_on(void **state)
 {
     (void)state;
@@ -256,8 +355,8 @@ static void holds(const float *x, int64_t R, int64_t C, int64_t r, int64_t c, ui
     }
 }
 
-/* R rows and C columns in all four layouts, each padded: n to whole 32, m to whole 64. */
-static void check_layouts(const ft_bf16_layouts *l, const float *x, int64_t R, int64_t C)
+/* R rows and C columns in every layout, each padded: n to whole 32, m to whole 64. */
+static void check_layouts(const ft_layouts *l, const float *x, int64_t R, int64_t C)
 {
     const int64_t n = (R + 31) / 32 * 32, m = (C + 63) / 64 * 64, k = (C + 31) / 32 * 32, wide = n + 32;
     uint16_t *to = malloc(sizeof *to * (size_t)((n + 64) * (m + 64) + C * wide));
@@ -272,10 +371,16 @@ static void check_layouts(const ft_bf16_layouts *l, const float *x, int64_t R, i
         for (int64_t i = 0; i < n * 64; i++) holds(x, R, C, i / 128 * 2 + i % 2, i % 128 / 2, to[i]);
     }
     if (R <= 64) {
-        l->turned_pairs(x, C, C, R, k, to);
+        l->turned_pairs(x, C, C, R, k, 64, to);
         for (int64_t i = 0; i < k * 64; i++) holds(x, R, C, i % 128 / 2, i / 128 * 2 + i % 2, to[i]);
     }
     free(to);
+    float *turned = malloc(sizeof *turned * (size_t)(C * (R + 3) + 1));
+    assert_non_null(turned);
+    l->turned(x, C, R, C, turned, R + 3);
+    for (int64_t i = 0; i < R * C; i++)
+        assert_memory_equal(&turned[i % C * (R + 3) + i / C], &x[i], sizeof *x); /* NaN too */
+    free(turned);
 }
 
 static void layouts_of_every_level_round_to_nearest_even(void **state)
@@ -293,7 +398,7 @@ static void layouts_of_every_level_round_to_nearest_even(void **state)
             const int64_t R = shapes[k][0], C = shapes[k][1];
             float *x = numbers(R * C, "layout");
             for (int64_t j = 0; j < R * C; j += 3) x[j] = awkward[(j / 3) % 12];
-            check_layouts(ft_op_active()->bf16, x, R, C);
+            check_layouts(ft_op_active()->layouts, x, R, C);
             free(x);
         }
     }
@@ -325,6 +430,8 @@ int main(void)
         cmocka_unit_test(new_numbers_of_rows_need_nothing_new),
         cmocka_unit_test(a_changed_weight_is_read_anew),
         cmocka_unit_test(weights_that_cannot_be_kept_give_the_same_bits),
+        cmocka_unit_test(a_step_lays_out_the_weights_in_use),
+        cmocka_unit_test(a_part_of_a_layout_is_that_of_the_whole),
         cmocka_unit_test(nan_is_passed_on),
         cmocka_unit_test(a_lack_is_told_with_its_reason),
     };

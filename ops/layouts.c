@@ -1,4 +1,4 @@
-/* ops/bf16.c - rounds float32 matrices to bf16 (to nearest even) into the layouts of ops/product/bf16.h. */
+/* ops/layouts.c - writes float32 matrices in the layouts of ops/product/layouts.h, most of them rounded to bf16 (to nearest even). */
 #include <string.h>
 
 #include "ops/blocks.h"
@@ -39,16 +39,20 @@ static void pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, u
 /* FT_LANES columns of C by 2 * FT_LANES rows: as rows of pairs, turned as if they were float32. */
 static void turn_pairs(const float *x, int64_t ld, uint16_t *to)
 {
-    uint16_t half[FT_LANES * 2 * FT_LANES] __attribute__((aligned(64)));
+    ft_vf half[FT_LANES];
 
-    rows(x, ld, FT_LANES, 2 * FT_LANES, FT_LANES, 2 * FT_LANES, half);
-    ft_tile_transpose((const float *)(const void *)half, FT_LANES, (float *)(void *)to, 64);
+    FT_UNROLL
+    for (int i = 0; i < FT_LANES; i++)
+        half[i] = (ft_vf)ft_round_both(*(const ft_vf *)(x + i * ld), *(const ft_vf *)(x + i * ld + FT_LANES));
+    ft_tile_turn(half);
+    FT_UNROLL
+    for (int i = 0; i < FT_LANES; i++) *(ft_vf *)(void *)(to + i * 128) = half[i];
 }
 
-static void turned_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to)
+static void turned_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, int64_t N, uint16_t *to)
 {
     for (int64_t r = 0; r < K; r += 2 * FT_LANES)
-        for (int64_t c = 0; c < 64; c += FT_LANES) {
+        for (int64_t c = 0; c < N; c += FT_LANES) {
             uint16_t *t = to + r * 64 + 2 * c;
             if (r + 2 * FT_LANES <= R && c + FT_LANES <= C) {
                 turn_pairs(x + c * ld + r, ld, t);
@@ -63,13 +67,14 @@ static void turned_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64
 /* 2 * FT_LANES rows by FT_LANES columns: pairs of rows, turned as if they were float32. */
 static void turn_rows(const float *x, int64_t ld, uint16_t *to, int64_t wide)
 {
-    ft_vu both[FT_LANES] __attribute__((aligned(64)));
-    uint16_t turned[FT_LANES * 2 * FT_LANES] __attribute__((aligned(64)));
+    ft_vf both[FT_LANES];
 
-    for (int64_t r = 0; r < FT_LANES; r++, x += 2 * ld)
-        both[r] = ft_round_pairs(*(const ft_vf *)x, *(const ft_vf *)(x + ld));
-    ft_tile_transpose((const float *)(const void *)both, FT_LANES, (float *)(void *)turned, FT_LANES);
-    for (int64_t i = 0; i < FT_LANES; i++) memcpy(to + i * wide, turned + i * 2 * FT_LANES, sizeof *to * 2 * FT_LANES);
+    FT_UNROLL
+    for (int r = 0; r < FT_LANES; r++)
+        both[r] = (ft_vf)ft_round_pairs(*(const ft_vf *)(x + 2 * r * ld), *(const ft_vf *)(x + (2 * r + 1) * ld));
+    ft_tile_turn(both);
+    FT_UNROLL
+    for (int i = 0; i < FT_LANES; i++) *(ft_vf *)(void *)(to + i * wide) = both[i];
 }
 
 static void turned_rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to)
@@ -87,9 +92,23 @@ static void turned_rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_
         }
 }
 
-const ft_bf16_layouts FT_KERNEL(ft_bf16_layouts) = {
+static void turned(const float *x, int64_t ld, int64_t R, int64_t C, float *to, int64_t ld_to)
+{
+    for (int64_t r = 0; r < R; r += FT_LANES)
+        for (int64_t c = 0; c < C; c += FT_LANES) {
+            if (r + FT_LANES <= R && c + FT_LANES <= C) {
+                ft_tile_transpose(x + r * ld + c, ld, to + c * ld_to + r, ld_to);
+                continue;
+            }
+            for (int64_t i = c; i < ft_least(c + FT_LANES, C); i++)
+                for (int64_t k = r; k < ft_least(r + FT_LANES, R); k++) to[i * ld_to + k] = x[k * ld + i];
+        }
+}
+
+const ft_layouts FT_KERNEL(ft_layouts) = {
     .rows = rows,
     .pairs = pairs,
     .turned_pairs = turned_pairs,
     .turned_rows = turned_rows,
+    .turned = turned,
 };
