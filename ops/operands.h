@@ -34,17 +34,17 @@ static inline void ft_turned_operand(const uint16_t *x, int64_t ld, int64_t n, i
         for (int64_t r = 0; r < 32; r += 2 * FT_LANES) {
             uint16_t *t = to + c * size + r;
             if (c + FT_LANES <= C) {
-                ft_vu both[FT_LANES] __attribute__((aligned(64)));
-                uint16_t lines[2 * FT_LANES * FT_LANES] __attribute__((aligned(64)));
-                for (int64_t i = 0; i < FT_LANES; i++) {
+                ft_vf both[FT_LANES];
+                FT_UNROLL
+                for (int i = 0; i < FT_LANES; i++) {
                     const int64_t row = r + 2 * i;
                     const uint16_t *a = x + row * ld + c;
-                    both[i] = ft_pair_vectors(row < n ? *(const ft_vs *)a : zero,
-                                              row + 1 < n ? *(const ft_vs *)(a + ld) : zero);
+                    both[i] = (ft_vf)ft_pair_vectors(row < n ? *(const ft_vs *)a : zero,
+                                                     row + 1 < n ? *(const ft_vs *)(a + ld) : zero);
                 }
-                ft_tile_transpose((const float *)(const void *)both, FT_LANES, (float *)(void *)lines, FT_LANES);
-                for (int64_t i = 0; i < FT_LANES; i++)
-                    memcpy(t + i * size, lines + i * 2 * FT_LANES, sizeof *t * 2 * FT_LANES);
+                ft_tile_turn(both);
+                FT_UNROLL
+                for (int i = 0; i < FT_LANES; i++) *(ft_vf *)(void *)(t + i * size) = both[i];
                 continue;
             }
             for (int64_t i = 0; i < C - c; i++)

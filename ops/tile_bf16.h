@@ -42,6 +42,7 @@ static inline void ft_tile16_end(void) { __asm__ volatile("tilerelease"); }
     __asm__ volatile("tileloadd (%0,%1,1), %%tmm" #n : : "r"(at), "r"((int64_t)(stride)) : "memory")
 #define FT_TILE16_STORE(n, at, stride)                                                                                 \
     __asm__ volatile("tilestored %%tmm" #n ", (%0,%1,1)" : : "r"(at), "r"((int64_t)(stride)) : "memory")
+#define FT_TILE16_OWN(at) __asm__ volatile("prefetchw (%0)" : : "r"(at))
 #define FT_TILE16_ZERO(n) __asm__ volatile("tilezero %%tmm" #n : :)
 #define FT_TILE16_DOT(c, a, b) __asm__ volatile("tdpbf16ps %%tmm" #b ", %%tmm" #a ", %%tmm" #c : :)
 
@@ -68,6 +69,8 @@ static inline __attribute__((always_inline)) void ft_tile16_block(const int m, c
         if (m > 1) FT_TILE16_ZERO(2);
         if (m > 1 && n > 1) FT_TILE16_ZERO(3);
     }
+    const int64_t each = 16 * 32 / K + 1; /* lines of C of each 16, that come to the cache by each step */
+    int64_t line = 0;
     for (int64_t k = 0; k < K; k += 32, a += 32, b += 32 * ldb) {
         FT_TILE16_LOAD(4, a, 2 * lda);
         if (m > 1) FT_TILE16_LOAD(5, a + 16 * lda, 2 * lda);
@@ -75,6 +78,9 @@ static inline __attribute__((always_inline)) void ft_tile16_block(const int m, c
         if (n > 1) FT_TILE16_LOAD(7, b + 32, 4 * ldb);
         for (int64_t r = next.from; r < next.to; r++)
             for (int i = 0; i < n; i++) __builtin_prefetch(next.b + (k + 2 * r) * ldb + 32 * i, 0, 2);
+        for (const int64_t end = line + each; !start && line < end && line < 16; line++)
+            for (int i = 0; i < m; i++)
+                for (int o = 0; o < n; o++) FT_TILE16_OWN(c + (16 * i + line) * ldc + 16 * o);
         FT_TILE16_DOT(0, 4, 6);
         if (n > 1) FT_TILE16_DOT(1, 4, 7);
         if (m > 1) FT_TILE16_DOT(2, 5, 6);

@@ -34,7 +34,7 @@ struct ft_bf16_plan {
     int tiles; /* panels are multiplied by matrix instructions (ops/tile_panel.c) and not by the library */
     const void *forward[N_ROWS][2];   /* without and with a bias */
     const void *grad_x[N_ROWS][2];    /* to store and to add */
-    const void *grad_w[2][N_SUMS][2]; /* whole blocks and the last one */
+    const void *grad_w[2][N_SUMS][2]; /* whole blocks and the last one; not of matrix instructions */
     const void *deep[2][N_ROWS][2];   /* parts of long sums for dx and the last one; only of matrix instructions */
     size_t scratch;
 };
@@ -103,7 +103,7 @@ static ft_status fill(plan *p, ft_err *e)
             if (!s) s = prepare(p, &b, &p->grad_x[k][flag], e);
         }
     if (O >= FT_VOCABULARY && p->tiles && !s) s = fill_deep(p, e);
-    for (int last = 0; last < 2; last++)
+    for (int last = 0; last < 2 && !p->tiles; last++)
         for (int k = 0; k < N_SUMS && !s && part[last]; k++)
             for (int add = 0; add < 2 && !s; add++) {
                 const ft_panel w = { part[last], I, sum_sizes[k], sum_sizes[k], I, 0, add, 0 };
@@ -386,14 +386,33 @@ static int part_of(int64_t T, int64_t at)
     return k;
 }
 
+/* Matrix instructions take what is left behind whole parts as one part, the library as parts that it is prepared for. */
+static int64_t part_size(int64_t T, int64_t at)
+{
+    return ft_op_active()->tiles ? ft_least(sum_sizes[0], T - at) : sum_sizes[part_of(T, at)];
+}
+
 int64_t ft_bf16_part(int64_t T, int64_t row, int64_t *size)
 {
     int64_t at = row / sum_sizes[0] * sum_sizes[0];
 
     for (;; at += *size) {
-        *size = sum_sizes[part_of(T, at)];
+        *size = part_size(T, at);
         if (row < at + *size) return at;
     }
+}
+
+/* Lines of dw (n,I), of the weight's last ones or a whole block, [+]= dy (n,size) x, the part of the sum that begins at row `at`. */
+static void multiply_part(const plan *p, int seat, int64_t T, int64_t at, int64_t n, const uint16_t *dy,
+                          const uint16_t *x, int add, float *dw, void *scratch)
+{
+    if (!p->tiles) {
+        p->provider->multiply(p->grad_w[n < OUTS][part_of(T, at)][add], seat, dy, x, NULL, dw, scratch);
+        return;
+    }
+    const int64_t size = part_size(T, at);
+    const ft_panel part = { .M = n, .N = p->I, .K = size, .lda = size, .ldc = p->I, .add = add };
+    ft_op_active()->panel(&part, dy, x, NULL, dw);
 }
 
 /* Both factors of a weight gradient as panels read them, for GROUP rows at a time. */
@@ -425,13 +444,11 @@ void ft_bf16_block_grad_w(const plan *p, int seat, int64_t T, int64_t from, int6
                           const uint16_t *x, int add, float *dw, void *scratch)
 {
     const int64_t wide = blocks_of(p->I) * 64;
-    const int last = p->O - o < OUTS;
 
-    for (int64_t at = from; at < to;) {
-        const int k = part_of(T, at);
-        multiply(p, p->grad_w[last][k][add || at > 0], seat, dy + (at - from) * p->O + o * sum_sizes[k],
-                 x + (at - from) * wide, NULL, dw + o * p->I, scratch);
-        at += sum_sizes[k];
+    for (int64_t at = from, size; at < to; at += size) {
+        size = part_size(T, at);
+        multiply_part(p, seat, T, at, ft_least(OUTS, p->O - o), dy + (at - from) * p->O + o * size,
+                      x + (at - from) * wide, add || at > 0, dw + o * p->I, scratch);
     }
 }
 
@@ -457,8 +474,8 @@ static void block_of_many_outs(const grad_job *j, int64_t from, int64_t to, int6
         for (int64_t row = at; row < at + size; row += 32)
             ft_op_active()->layouts->turned_rows(j->dy + row * O + o, O, ft_least(32, R - row), outs, 32, size,
                                                  dy + row - at);
-        multiply(j->p, j->p->grad_w[outs < OUTS][part_of(T, at)][j->add || at > 0], seat, dy,
-                 j->pairs + (at - from) * blocks_of(I) * 64, NULL, j->dw + o * I, mine + j->r.rows + j->r.result);
+        multiply_part(j->p, seat, T, at, outs, dy, j->pairs + (at - from) * blocks_of(I) * 64, j->add || at > 0,
+                      j->dw + o * I, mine + j->r.rows + j->r.result);
     }
 }
 
