@@ -26,7 +26,8 @@
 #define PIECE 256 /* numbers of a row handled at once */
 #define TALL                                                                                                           \
     160 /* rows of a panel, at most, for matrix instructions: for all of them a weight comes to the core once */
-#define CHUNK 1536 /* inner numbers of each: more would leave a core's cache; fewer made it slower */
+#define CHUNK 1536 /* inner numbers of each: more would leave a core's cache; fewer made training slower, */
+#define CHUNK_ALONE 512 /* but not where nothing is kept for backward */
 
 /* Sizes, maps, and where in the workspace things lie: first one slice for each thread, then what they share. */
 typedef struct job {
@@ -340,7 +341,8 @@ static void forward_panel(const job *j, int64_t at, int64_t n, const uint16_t *w
 
 static void forward(const ft_op_call *c)
 {
-    const job j = job_of(c, 0);
+    job j = job_of(c, 0);
+    if (!c->saved[0]) j.chunk = ft_least(j.chunk, ft_op_active()->tiles ? CHUNK_ALONE : j.chunk);
     const int64_t each = j.each;
     const uint16_t *w_up = ft_bf16_weight(&j.up, 0, shared(&j, j.w_up));
     const uint16_t *w_down = ft_bf16_weight(&j.down, 0, shared(&j, j.w_down));

@@ -124,7 +124,7 @@ end
 
 --- Zero a share p of the elements and scale the rest; only while training. `site` names the place that draws.
 function nn.dropout(x, p, batch, site)
-   if p == 0 then return x end
+   if p == 0 or not graph.trains() then return x end
    return apply("dropout", { f = { p }, rows = batch and batch.rows, site = site }, x)
 end
 

@@ -123,6 +123,20 @@ static int graph_tiles(lua_State *L)
     return 1;
 }
 
+static int trains(const context *c)
+{
+    const ft_tape_mode mode = ft_tape_get_mode(c->tape);
+
+    return mode == FT_TAPE_TRAIN || mode == FT_TAPE_SHAPE;
+}
+
+/* graph.trains() -> whether this micro-batch is for training, or a forecast of that */
+static int graph_trains(lua_State *L)
+{
+    lua_pushboolean(L, trains(get_context(L)));
+    return 1;
+}
+
 static void read_list(lua_State *L, int table, const char *field, double *f, int64_t *i, int max)
 {
     if (lua_getfield(L, table, field) == LUA_TTABLE) {
@@ -146,8 +160,7 @@ static void read_attr(lua_State *L, int arg, const context *c, ft_op_attr *a)
     memset(a, 0, sizeof *a);
     a->update = c->update;
     a->bf16 = c->bf16;
-    const ft_tape_mode mode = ft_tape_get_mode(c->tape);
-    a->training = mode == FT_TAPE_TRAIN || mode == FT_TAPE_SHAPE;
+    a->training = trains(c);
     if (lua_isnil(L, arg)) return;
     luaL_checktype(L, arg, LUA_TTABLE);
     read_list(L, arg, "f", a->f, NULL, 4);
@@ -331,7 +344,7 @@ static const luaL_Reg var_methods[] = {
 
 static const luaL_Reg functions[] = {
     { "begin", graph_begin },         { "rounds", graph_rounds },     { "tiles", graph_tiles },
-    { "apply", graph_apply },         { "variable", graph_variable }, { "scope_begin", graph_scope_begin },
+    { "trains", graph_trains },       { "apply", graph_apply },         { "variable", graph_variable }, { "scope_begin", graph_scope_begin },
     { "scope_end", graph_scope_end }, { "backward", graph_backward }, { "cost", graph_cost },
     { "profile", graph_profile },     { "has", graph_has },           { NULL, NULL },
 };
