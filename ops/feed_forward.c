@@ -24,8 +24,6 @@
 #include "ops/ops.h"
 
 #define PIECE 256 /* numbers of a row handled at once */
-#define TALL                                                                                                           \
-    160 /* rows of a panel, at most, for matrix instructions: for all of them a weight comes to the core once */
 #define CHUNK 1536 /* inner numbers of each: more would leave a core's cache; fewer made training slower, */
 #define CHUNK_ALONE 512 /* but not where nothing is kept for backward */
 
@@ -39,14 +37,6 @@ typedef struct job {
     size_t panel, inner, active, result, library, slice;          /* of a slice */
     size_t w_up, w_down, up_dy, up_x, down_dy, down_x, sums, all; /* shared */
 } job;
-
-/* Rows of a panel of R: for matrix instructions a sixth of a group, or of all, so that few threads have the same to do;
- * whole pieces of weight gradients (spot_of). */
-static int64_t panel_of(int64_t R)
-{
-    if (!ft_op_active()->tiles) return ft_bf16_each(R);
-    return ft_least(ft_round_up(ft_most(R, 1), 6 * 32) / 6, TALL);
-}
 
 static int64_t blocks_of_64(int64_t n) { return ft_round_up(n, 64); }
 
@@ -62,7 +52,7 @@ static job job_of(const ft_op_call *c, int backward)
     const int64_t wide = ft_bf16_even(ft_most(j.H, j.O)), T = ft_least(ft_bf16_even(j.R), FT_BF16_GROUP);
     size_t used = 0;
 
-    j.each = panel_of(j.R);
+    j.each = tiles ? ft_bf16_tall(j.R) : ft_bf16_each(j.R);
     j.chunk = tiles ? ft_least(CHUNK, j.F) : j.F;
     const int64_t rows = ft_most(j.each, FT_BF16_ROWS);
     j.up = (ft_bf16_map){ .R = j.R, .O = j.F, .I = j.H, .w = c->in[1]->data, .weight = c->in[1]->weight };

@@ -24,6 +24,7 @@
 #include "ops/tile_bf16.h"
 
 #define QUERIES 32
+#define OUTPUTS 128 /* of the map, at once: whole blocks of 64 */
 
 /* One head of one row: rows of queries, keys, values and the context's gradient (whole(L), K); turned (K/2, L, 2); as pairs of
  * rows (L/2, width, 2); tiles of dropped P and dS, and those turned. */
@@ -331,8 +332,8 @@ static job job_of(const ft_op_call *c, int backward)
 
     j.m = (ft_bf16_map){ .R = T, .O = O, .I = H, .w = c->in[1]->data, .weight = c->in[1]->weight };
     j.p = ft_bf16_plan_of(&j.m);
-    j.panel = ft_carve(&used, 2 * room * ft_bf16_even(H));
-    j.inner = ft_carve(&used, 4 * room * (backward ? H : O));
+    j.panel = ft_carve(&used, backward ? 0 : 2 * FT_BF16_TALL * ft_bf16_even(H));
+    j.inner = ft_carve(&used, backward ? 4 * room * H : 4 * FT_BF16_TALL * OUTPUTS);
     j.library = ft_carve(&used, (int64_t)ft_bf16_scratch(j.p));
     used = (size_t)ft_most((int64_t)used, (int64_t)carve_head(&o, NULL, c->attr.rows->max_len, backward));
     j.slice = (size_t)ft_round_up((int64_t)used, 64);
@@ -410,31 +411,33 @@ static ft_status infer(const ft_op_call *c, ft_op_spec *s, ft_err *e)
 
 /* ==== Forward ==== */
 
-/* Rows [at, at + n) of qkv. */
+/* Rows [at, at + n) of qkv, OUTPUTS at a time: they are rounded while they are in the first cache. */
 static void project(const job *j, int64_t at, int64_t n, const uint16_t *w, float scale, uint16_t *qkv)
 {
-    const int seat = ft_worker();
-    const int64_t rows = ft_bf16_panel(n);
-    uint16_t *a = own(j, seat, j->panel);
-    float *y = own(j, seat, j->inner);
+    const int64_t K = ft_bf16_even(j->H), rows = ft_round_up(n, FT_TILE16_M);
+    const float *bias = j->c->in[2]->data;
+    uint16_t *a = own(j, ft_worker(), j->panel), *to = qkv + at * j->ld;
+    float *y = own(j, ft_worker(), j->inner);
 
     FT_KERNEL(ft_layouts)
-        .rows((const float *)j->c->in[0]->data + at * j->H, j->H, n, j->H, rows, ft_bf16_even(j->H), a);
-    ft_bf16_rows_forward(j->p, seat, rows, a, w, j->c->in[2]->data, y, own(j, seat, j->library));
-    for (int64_t r = 0; r < n; r++) {
-        const float *row = y + r * j->O;
-        uint16_t *to = qkv + (at + r) * j->ld;
-        ft_round_scaled(row, j->H, scale, to);
-        ft_round_row(row + j->H, j->O - j->H, to + j->H);
-        memset(to + j->O, 0, sizeof *to * (size_t)(j->ld - j->O));
+        .rows((const float *)j->c->in[0]->data + at * j->H, j->H, n, j->H, rows, K, a);
+    for (int64_t o = 0; o < j->O; o += OUTPUTS) {
+        const int64_t N = ft_least(OUTPUTS, j->O - o), queries = ft_least(N, ft_most(j->H - o, 0));
+        const ft_panel p = { .M = rows, .N = N, .K = K, .lda = K, .ldc = OUTPUTS, .bias = 1 };
+        FT_KERNEL(ft_tile_panel)(&p, a, w + o * K, bias + o, y);
+        for (int64_t r = 0; r < n; r++) {
+            ft_round_scaled(y + r * OUTPUTS, queries, scale, to + r * j->ld + o);
+            ft_round_row(y + r * OUTPUTS + queries, N - queries, to + r * j->ld + o + queries);
+        }
     }
+    for (int64_t r = 0; r < n; r++) memset(to + r * j->ld + j->O, 0, sizeof *to * (size_t)(j->ld - j->O));
 }
 
 static void forward(const ft_op_call *c)
 {
     const job j = job_of(c, 0);
     const ft_ragged *rows = c->attr.rows;
-    const int64_t each = ft_bf16_each(j.T), tasks = rows->n_rows * c->attr.i[0], M = c->out->shape.dim[0];
+    const int64_t each = ft_bf16_tall(j.T), tasks = rows->n_rows * c->attr.i[0], M = c->out->shape.dim[0];
     const int chunk = together(tasks, c->attr.i[0]);
     const uint16_t *w = ft_bf16_weight(&j.m, 0, shared(&j, j.weight));
     uint16_t *qkv = c->saved[0] ? c->saved[0]->data : shared(&j, j.rows);

@@ -360,6 +360,7 @@ void ft_bf16_grad_x(const ft_bf16_map *m, const float *dy, int add, float *dx)
 
 size_t ft_bf16_scratch(const plan *p) { return whole(p->scratch); }
 int64_t ft_bf16_each(int64_t R) { return row_sizes[is_few(R)]; }
+int64_t ft_bf16_tall(int64_t R) { return ft_least(ft_round_up(ft_most(R, 1), 6 * 32) / 6, FT_BF16_TALL); }
 
 int64_t ft_bf16_panel(int64_t n) { return row_sizes[size_for(n)]; }
 

@@ -39,6 +39,7 @@ void ft_bf16_grad_w(const ft_bf16_map *m, const float *dy, const float *x, int a
 
 #define FT_BF16_ROWS 64 /* of the largest panel of rows; there are some of half and of a quarter of that too */
 #define FT_BF16_OUTS 96 /* rows of one block of a weight gradient */
+#define FT_BF16_TALL 160
 #define FT_BF16_GROUP                                                                                                  \
     960 /* rows of both factors of a weight gradient that are rounded at once; whole parts of the sum */
 
@@ -57,6 +58,9 @@ size_t ft_bf16_packed(const ft_bf16_map *m, int backward);
 int64_t ft_bf16_panel(int64_t n);
 /* Rows of a panel at the side of `most` (FT_BF16_ROWS or half of it) that suit R rows in all. */
 int64_t ft_bf16_each(int64_t R);
+/* The same for matrix instructions, which take any number: at most FT_BF16_TALL, for all of which a weight comes to the core
+ * once; a sixth of a group, or of all, so that few threads have the same to do; whole pieces of 32. */
+int64_t ft_bf16_tall(int64_t R);
 static inline int64_t ft_bf16_even(int64_t K) { return (K + 31) / 32 * 32; } /* rows of operands have so many numbers */
 
 /* On the calling thread, number `seat`: y (rows,O) = a (rows, even(I)) w^T + bias; dx (rows,I) [+]= a (rows, even(O)) w. */
