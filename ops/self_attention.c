@@ -305,7 +305,7 @@ typedef struct job {
     int64_t T, H, O, ld; /* ld: numbers of a row of qkv */
     ft_bf16_map m;
     const ft_bf16_plan *p;
-    size_t panel, inner, library, slice, weight, rows, dy, x, sums, all;
+    size_t panel, inner, slice, weight, rows, dy, x, sums, all;
 } job;
 
 static operands operands_of(const ft_op_call *c)
@@ -333,8 +333,7 @@ static job job_of(const ft_op_call *c, int backward)
     j.m = (ft_bf16_map){ .R = T, .O = O, .I = H, .w = c->in[1]->data, .weight = c->in[1]->weight };
     j.p = ft_bf16_plan_of(&j.m);
     j.panel = ft_carve(&used, backward ? 0 : 2 * FT_BF16_TALL * ft_bf16_even(H));
-    j.inner = ft_carve(&used, backward ? 4 * room * H : 4 * FT_BF16_TALL * OUTPUTS);
-    j.library = ft_carve(&used, (int64_t)ft_bf16_scratch(j.p));
+    j.inner = ft_carve(&used, backward ? 0 : 4 * FT_BF16_TALL * OUTPUTS);
     used = (size_t)ft_most((int64_t)used, (int64_t)carve_head(&o, NULL, c->attr.rows->max_len, backward));
     j.slice = (size_t)ft_round_up((int64_t)used, 64);
     used = j.slice * (size_t)ft_slices();
@@ -461,14 +460,11 @@ static void forward(const ft_op_call *c)
 static void backward_panel(const job *j, int64_t from, int64_t at, int64_t n, const uint16_t *w, float *sums)
 {
     const ft_op_call *c = j->c;
-    const int seat = ft_worker(), add = c->add[0];
-    const int64_t rows = ft_bf16_panel(n), T = ft_bf16_even(j->T);
+    const int64_t T = ft_bf16_even(j->T);
     uint16_t *dy = (uint16_t *)shared(j, j->rows) + at * j->ld;
-    float *room = own(j, seat, j->inner);
 
-    for (int64_t r = 0; r < rows && j->ld > j->O; r++)
+    for (int64_t r = 0; r < n && j->ld > j->O; r++)
         memset(dy + r * j->ld + j->O, 0, sizeof *dy * (size_t)(j->ld - j->O));
-    if (rows > n) memset(dy + n * j->ld, 0, sizeof *dy * (size_t)((rows - n) * j->ld));
     memset(sums, 0, sizeof *sums * (size_t)j->O);
     for (int64_t r = 0; r < n && c->d_in[2]; r++) ft_add_row(dy + r * j->ld, j->O, sums);
     for (int64_t r = 0; r < n && c->d_in[1]; r += 32) {
@@ -483,16 +479,15 @@ static void backward_panel(const job *j, int64_t from, int64_t at, int64_t n, co
                        (uint16_t *)shared(j, j->x) + (part - from) * ft_round_up(j->H, 64) + k * size + in_part * 64);
     }
     if (!c->d_in[0]) return;
-    float *dx = (float *)c->d_in[0]->data + at * j->H;
-    ft_bf16_rows_grad_x(j->p, seat, rows, dy, w, rows == n && add, rows == n ? dx : room, own(j, seat, j->library));
-    for (int64_t i = 0; rows != n && i < n * j->H; i++) dx[i] = add ? dx[i] + room[i] : room[i];
+    const ft_panel p = { .M = n, .N = j->H, .K = j->ld, .lda = j->ld, .ldc = j->H, .add = c->add[0] };
+    FT_KERNEL(ft_tile_panel)(&p, dy, w, NULL, (float *)c->d_in[0]->data + at * j->H);
 }
 
 /* A group of rows at a time: the gradient of x, and both factors of the weight's, which are multiplied while they are in cache. */
 static void map_backward(const job *j, const uint16_t *w)
 {
     const ft_op_call *c = j->c;
-    const int64_t T = ft_bf16_even(j->T), each = ft_bf16_each(j->T);
+    const int64_t T = ft_bf16_even(j->T), each = ft_bf16_tall(j->T);
     float *sums = shared(j, j->sums);
 
 #pragma omp parallel num_threads(ft_workers()) if (j->T > each && j->T * j->O * j->H > FT_PRODUCT_WORTH)
@@ -507,7 +502,7 @@ static void map_backward(const job *j, const uint16_t *w)
 #pragma omp for schedule(dynamic)
         for (int64_t o = 0; o < (c->d_in[1] ? j->O : 0); o += FT_BF16_OUTS)
             ft_bf16_block_grad_w(j->p, ft_worker(), T, from, ft_least(from + FT_BF16_GROUP, T), o, shared(j, j->dy),
-                                 shared(j, j->x), c->add[1], c->d_in[1]->data, own(j, ft_worker(), j->library));
+                                 shared(j, j->x), c->add[1], c->d_in[1]->data, NULL);
     }
 }
 
