@@ -15,15 +15,41 @@ static void rows(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, in
     if (n > R) memset(to, 0, sizeof *to * (size_t)((n - R) * wide));
 }
 
-static void pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to)
+/* A vector, past the caches if those hold no part of it: whoever reads weights reads others first. */
+static inline void put_past(ft_vu x, void *to)
+{
+#ifdef __AVX512F__
+    if ((uintptr_t)to % sizeof x == 0) {
+        __asm__ volatile("vmovntdq %1, %0" : "=m"(*(ft_vu *)to) : "v"(x));
+        return;
+    }
+#endif
+    *(ft_vu *)to = x;
+}
+
+/* What was put past the caches is there for other threads. */
+static inline void put_all(void)
+{
+#ifdef __AVX512F__
+    __asm__ volatile("sfence" ::: "memory");
+#endif
+}
+
+static inline __attribute__((always_inline)) void pairs_of(const int past, const float *x, int64_t ld, int64_t R,
+                                                           int64_t C, int64_t K, uint16_t *to)
 {
     int64_t r = 0;
 
     for (; r + 2 <= R; r += 2, to += 128) {
         const float *a = x + r * ld, *b = a + ld;
         int64_t c = 0;
-        for (; c + FT_LANES <= C; c += FT_LANES)
-            *(ft_vu *)(to + 2 * c) = ft_round_pairs(*(const ft_vf *)(a + c), *(const ft_vf *)(b + c));
+        for (; c + FT_LANES <= C; c += FT_LANES) {
+            const ft_vu both = ft_round_pairs(*(const ft_vf *)(a + c), *(const ft_vf *)(b + c));
+            if (past)
+                put_past(both, to + 2 * c);
+            else
+                *(ft_vu *)(to + 2 * c) = both;
+        }
         for (; c < 64; c++) {
             to[2 * c] = c < C ? ft_round_one(a[c]) : 0;
             to[2 * c + 1] = c < C ? ft_round_one(b[c]) : 0;
@@ -36,6 +62,17 @@ static void pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, u
         }
 }
 
+static void pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to)
+{
+    pairs_of(0, x, ld, R, C, K, to);
+}
+
+static void weight_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to)
+{
+    pairs_of(1, x, ld, R, C, K, to);
+    put_all();
+}
+
 /* FT_LANES columns of C by 2 * FT_LANES rows: as rows of pairs, turned as if they were float32. */
 static void turn_pairs(const float *x, int64_t ld, uint16_t *to)
 {
@@ -46,10 +83,10 @@ static void turn_pairs(const float *x, int64_t ld, uint16_t *to)
         half[i] = (ft_vf)ft_round_both(*(const ft_vf *)(x + i * ld), *(const ft_vf *)(x + i * ld + FT_LANES));
     ft_tile_turn(half);
     FT_UNROLL
-    for (int i = 0; i < FT_LANES; i++) *(ft_vf *)(void *)(to + i * 128) = half[i];
+    for (int i = 0; i < FT_LANES; i++) put_past((ft_vu)half[i], to + i * 128);
 }
 
-static void turned_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, int64_t N, uint16_t *to)
+static void turned_weight_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, int64_t N, uint16_t *to)
 {
     for (int64_t r = 0; r < K; r += 2 * FT_LANES)
         for (int64_t c = 0; c < N; c += FT_LANES) {
@@ -62,6 +99,7 @@ static void turned_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64
                 for (int64_t i = 0; i < FT_LANES; i++)
                     t[k / 2 * 128 + 2 * i + k % 2] = r + k < R && c + i < C ? ft_round_one(x[(c + i) * ld + r + k]) : 0;
         }
+    put_all();
 }
 
 /* 2 * FT_LANES rows by FT_LANES columns: pairs of rows, turned as if they were float32. */
@@ -108,7 +146,8 @@ static void turned(const float *x, int64_t ld, int64_t R, int64_t C, float *to, 
 const ft_layouts FT_KERNEL(ft_layouts) = {
     .rows = rows,
     .pairs = pairs,
-    .turned_pairs = turned_pairs,
+    .weight_pairs = weight_pairs,
+    .turned_weight_pairs = turned_weight_pairs,
     .turned_rows = turned_rows,
     .turned = turned,
 };

@@ -183,9 +183,9 @@ static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
     for (int64_t b = 0; b < blocks_of(N); b++) {
         const int64_t n = ft_least(64, N - b * 64);
         if (layout == FT_BF16_FORWARD)
-            l->turned_pairs(m->w + b * 64 * m->I, m->I, K, n, wide, 64, to + b * 64 * wide);
+            l->turned_weight_pairs(m->w + b * 64 * m->I, m->I, K, n, wide, 64, to + b * 64 * wide);
         else
-            l->pairs(m->w + b * 64, m->I, K, n, wide, to + b * 64 * wide);
+            l->weight_pairs(m->w + b * 64, m->I, K, n, wide, to + b * 64 * wide);
     }
 }
 

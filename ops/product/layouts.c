@@ -30,7 +30,7 @@ static void fill_forward(uint16_t *to, const float *w, int64_t O, int64_t I, int
     for (int64_t end = o + n, k; o < end; o += k) {
         const int64_t c = o % BLOCK;
         k = ft_least(end - o, BLOCK - c);
-        ft_op_active()->layouts->turned_pairs(w + o * I, I, I, k, deep, o + k == O ? BLOCK - c : k,
+        ft_op_active()->layouts->turned_weight_pairs(w + o * I, I, I, k, deep, o + k == O ? BLOCK - c : k,
                                               to + (o - c) * deep + 2 * c);
     }
 }
@@ -41,7 +41,7 @@ static void fill_backward(uint16_t *to, const float *w, int64_t O, int64_t I, in
     const int64_t deep = ft_bf16_even(O);
 
     for (int64_t i = 0; i < I; i += BLOCK)
-        ft_op_active()->layouts->pairs(w + o * I + i, I, n, ft_least(BLOCK, I - i), o + n == O ? deep - o : n,
+        ft_op_active()->layouts->weight_pairs(w + o * I + i, I, n, ft_least(BLOCK, I - i), o + n == O ? deep - o : n,
                                        to + i * deep + o * BLOCK);
 }
 

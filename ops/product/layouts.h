@@ -16,8 +16,10 @@ typedef struct ft_layouts {
     void (*rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t rows, int64_t wide, uint16_t *to);
     /* bf16, one block of 64 columns: to (K/2, 64, 2) = x (R,C), C <= 64, zeros beyond. */
     void (*pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
-    /* The same of x (C,R) turned, but only the first N columns, a multiple of 16. */
-    void (*turned_pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, int64_t N, uint16_t *to);
+    /* The same of a weight, that is not read soon. */
+    void (*weight_pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to);
+    /* The same of a weight x (C,R) turned, but only the first N columns, a multiple of 16. */
+    void (*turned_weight_pairs)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, int64_t N, uint16_t *to);
     /* bf16: to (C, n) = x (R,C) turned, zeros beyond R; n is a multiple of 32, wide the distance of its rows */
     void (*turned_rows)(const float *x, int64_t ld, int64_t R, int64_t C, int64_t n, int64_t wide, uint16_t *to);
     /* float32: to (C,R) = x (R,C) turned */
