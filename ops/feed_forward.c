@@ -23,8 +23,8 @@
 #include "ops/operands.h"
 #include "ops/ops.h"
 
-#define PIECE 256 /* numbers of a row handled at once */
-#define CHUNK 1536 /* inner numbers of each: more would leave a core's cache; fewer made training slower, */
+#define PIECE 256       /* numbers of a row handled at once */
+#define CHUNK 1536      /* inner numbers of each: more would leave a core's cache; fewer made training slower, */
 #define CHUNK_ALONE 512 /* but not where nothing is kept for backward */
 
 /* Sizes, maps, and where in the workspace things lie: first one slice for each thread, then what they share. */

@@ -418,8 +418,7 @@ static void project(const job *j, int64_t at, int64_t n, const uint16_t *w, floa
     uint16_t *a = own(j, ft_worker(), j->panel), *to = qkv + at * j->ld;
     float *y = own(j, ft_worker(), j->inner);
 
-    FT_KERNEL(ft_layouts)
-        .rows((const float *)j->c->in[0]->data + at * j->H, j->H, n, j->H, rows, K, a);
+    FT_KERNEL(ft_layouts).rows((const float *)j->c->in[0]->data + at * j->H, j->H, n, j->H, rows, K, a);
     for (int64_t o = 0; o < j->O; o += OUTPUTS) {
         const int64_t N = ft_least(OUTPUTS, j->O - o), queries = ft_least(N, ft_most(j->H - o, 0));
         const ft_panel p = { .M = rows, .N = N, .K = K, .lda = K, .ldc = OUTPUTS, .bias = 1 };

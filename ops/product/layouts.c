@@ -31,7 +31,7 @@ static void fill_forward(uint16_t *to, const float *w, int64_t O, int64_t I, int
         const int64_t c = o % BLOCK;
         k = ft_least(end - o, BLOCK - c);
         ft_op_active()->layouts->turned_weight_pairs(w + o * I, I, I, k, deep, o + k == O ? BLOCK - c : k,
-                                              to + (o - c) * deep + 2 * c);
+                                                     to + (o - c) * deep + 2 * c);
     }
 }
 
@@ -42,7 +42,7 @@ static void fill_backward(uint16_t *to, const float *w, int64_t O, int64_t I, in
 
     for (int64_t i = 0; i < I; i += BLOCK)
         ft_op_active()->layouts->weight_pairs(w + o * I + i, I, n, ft_least(BLOCK, I - i), o + n == O ? deep - o : n,
-                                       to + i * deep + o * BLOCK);
+                                              to + i * deep + o * BLOCK);
 }
 
 void ft_layouts_fill(void *const at[FT_LAYOUT_KINDS], const float *w, int64_t O, int64_t I, int64_t o, int64_t n)

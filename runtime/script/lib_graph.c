@@ -343,10 +343,19 @@ static const luaL_Reg var_methods[] = {
 };
 
 static const luaL_Reg functions[] = {
-    { "begin", graph_begin },         { "rounds", graph_rounds },     { "tiles", graph_tiles },
-    { "trains", graph_trains },       { "apply", graph_apply },         { "variable", graph_variable }, { "scope_begin", graph_scope_begin },
-    { "scope_end", graph_scope_end }, { "backward", graph_backward }, { "cost", graph_cost },
-    { "profile", graph_profile },     { "has", graph_has },           { NULL, NULL },
+    { "begin", graph_begin },
+    { "rounds", graph_rounds },
+    { "tiles", graph_tiles },
+    { "trains", graph_trains },
+    { "apply", graph_apply },
+    { "variable", graph_variable },
+    { "scope_begin", graph_scope_begin },
+    { "scope_end", graph_scope_end },
+    { "backward", graph_backward },
+    { "cost", graph_cost },
+    { "profile", graph_profile },
+    { "has", graph_has },
+    { NULL, NULL },
 };
 
 static int context_close(lua_State *L)
