@@ -10,6 +10,9 @@
  * Weights that never had a gradient (words that no text has) only decay: where m, v and g are zero, w * (1 - lr *
  * weight_decay) is all that is left of the formula, to the bit, and the moments are not read; nor the weights, where that factor
  * can be noted (graph/lazy.h).
+ *
+ * Weights that products read in other layouts are laid out anew here, a few lines at a time, while they are in the cache
+ * (ops/product/layouts.h).
  */
 #include <math.h>
 #include <string.h>

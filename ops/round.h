@@ -1,7 +1,7 @@
 /* ops/round.h - float32 rounded to bf16, to nearest even; NaN stays NaN.
  *
- * Where the instruction set being compiled has an instruction for it (AVX-512-bf16) that is named here, the one place where
- * kernels name any. It makes zeros of numbers below 1.2e-38, which the products that read them would take for zeros
+ * Where the instruction set being compiled has an instruction for it (AVX-512-bf16) that is named here, one of the few places where
+ * kernels name any (runtime/README.md). It makes zeros of numbers below 1.2e-38, which the products that read them would take for zeros
  * anyway; elsewhere they are rounded like all others.
  */
 #ifndef FT_OPS_ROUND_H

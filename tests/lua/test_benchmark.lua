@@ -44,8 +44,8 @@ check.test("a_profile_has_operations_and_the_optimiser", function()
    local at = {}
    for _, row in ipairs(r.profile) do at[row.op] = row end
    local all = UPDATES
-   check.equal({ at.cross_entropy.calls, at.residual_layer_norm.calls, at.adamw.calls }, { all, 2 * LAYERS * all, all })
-   check.equal(at.gradient_norm.calls % all, 0)
+   check.equal({ at.cross_entropy.calls, at.residual_layer_norm.calls }, { all, 2 * LAYERS * all })
+   check.equal({ at.adamw.calls, at.gradient_norm.calls }, { all, all })
    -- of every weight four numbers are read and three written: weights, gradients and two moments
    local weights = (VOCAB + 64 + 2) * H + LAYERS * (4 * H * H + 2 * H * INNER + 9 * H + INNER) + 2 * H + H * H + H + 2 * H + 2
    check.is_true(at.adamw.bytes <= 28 * weights * all)
