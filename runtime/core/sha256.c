@@ -45,6 +45,8 @@ ft_status ft_sha256_final(ft_sha256 *h, unsigned char digest[FT_SHA256_SIZE], ft
     return ok ? FT_OK : ft_fail(e, FT_EMEM, "sha256: libcrypto cannot finish");
 }
 
+void ft_sha256_thread_end(void) { OPENSSL_thread_stop(); }
+
 static void write_digits(const unsigned char *digest, size_t n, char *hex)
 {
     static const char digit[] = "0123456789abcdef";

@@ -35,6 +35,9 @@ ft_status ft_sha256_file(const char *path, char hex[FT_SHA256_HEX], ft_err *e);
 enum { FT_GIT_HEX = 41 };
 ft_status ft_git_blob_file(const char *path, char hex[FT_GIT_HEX], ft_err *e);
 
+/* Give back what libcrypto keeps for the calling thread: at the end of the share of a thread that lives on without hashing. */
+void ft_sha256_thread_end(void);
+
 /* Name and version of the library behind it. */
 const char *ft_sha256_library(void);
 

@@ -51,10 +51,14 @@ int ft_pack_digests(lua_State *L)
         if (!all[i].t->data) return luaL_error(L, "a tensor without values has no digest");
         lua_pop(L, 1);
     }
-#pragma omp parallel for schedule(dynamic) if (n > 1)
-    for (lua_Integer i = 0; i < n; i++) {
-        ft_err e;
-        all[i].s = digest_of(all[i].t, all[i].hex, &e);
+#pragma omp parallel if (n > 1)
+    {
+#pragma omp for schedule(dynamic)
+        for (lua_Integer i = 0; i < n; i++) {
+            ft_err e;
+            all[i].s = digest_of(all[i].t, all[i].hex, &e);
+        }
+        ft_sha256_thread_end();
     }
     lua_createtable(L, (int)n, 0);
     for (lua_Integer i = 0; i < n; i++) {

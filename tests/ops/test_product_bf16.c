@@ -369,8 +369,8 @@ static void check_layouts(const ft_layouts *l, const float *x, int64_t R, int64_
     if (C <= 64) {
         l->pairs(x, C, R, C, n, to);
         for (int64_t i = 0; i < n * 64; i++) holds(x, R, C, i / 128 * 2 + i % 2, i % 128 / 2, to[i]);
-        l->weight_pairs(x, C, R, C, n, to + 1); /* also where lines of the cache do not begin */
-        for (int64_t i = 0; i < n * 64; i++) holds(x, R, C, i / 128 * 2 + i % 2, i % 128 / 2, to[i + 1]);
+        l->weight_pairs(x, C, R, C, n, to + 2); /* also where lines of the cache do not begin */
+        for (int64_t i = 0; i < n * 64; i++) holds(x, R, C, i / 128 * 2 + i % 2, i % 128 / 2, to[i + 2]);
     }
     if (R <= 64) {
         l->turned_weight_pairs(x, C, C, R, k, 64, to);
