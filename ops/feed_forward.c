@@ -332,7 +332,7 @@ static void forward_panel(const job *j, int64_t at, int64_t n, const uint16_t *w
 static void forward(const ft_op_call *c)
 {
     job j = job_of(c, 0);
-    if (!c->saved[0]) j.chunk = ft_least(j.chunk, ft_op_active()->tiles ? CHUNK_ALONE : j.chunk);
+    if (!c->saved[0] && ft_op_active()->tiles) j.chunk = ft_least(j.chunk, CHUNK_ALONE);
     const int64_t each = j.each;
     const uint16_t *w_up = ft_bf16_weight(&j.up, 0, shared(&j, j.w_up));
     const uint16_t *w_down = ft_bf16_weight(&j.down, 0, shared(&j, j.w_down));

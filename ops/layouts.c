@@ -27,8 +27,7 @@ static inline void put_past(ft_vu x, void *to)
     *(ft_vu *)to = x;
 }
 
-/* What was put past the caches is there for other threads. */
-static inline void put_all(void)
+static void fence(void)
 {
 #ifdef __AVX512F__
     __asm__ volatile("sfence" ::: "memory");
@@ -70,7 +69,6 @@ static void pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, u
 static void weight_pairs(const float *x, int64_t ld, int64_t R, int64_t C, int64_t K, uint16_t *to)
 {
     pairs_of(1, x, ld, R, C, K, to);
-    put_all();
 }
 
 /* FT_LANES columns of C by 2 * FT_LANES rows: as rows of pairs, turned as if they were float32. */
@@ -99,7 +97,6 @@ static void turned_weight_pairs(const float *x, int64_t ld, int64_t R, int64_t C
                 for (int64_t i = 0; i < FT_LANES; i++)
                     t[k / 2 * 128 + 2 * i + k % 2] = r + k < R && c + i < C ? ft_round_one(x[(c + i) * ld + r + k]) : 0;
         }
-    put_all();
 }
 
 /* 2 * FT_LANES rows by FT_LANES columns: pairs of rows, turned as if they were float32. */
@@ -150,4 +147,5 @@ const ft_layouts FT_KERNEL(ft_layouts) = {
     .turned_weight_pairs = turned_weight_pairs,
     .turned_rows = turned_rows,
     .turned = turned,
+    .fence = fence,
 };

@@ -73,20 +73,6 @@ static const float *turned(const ft_op_call *c)
 static int turns_grad(const ft_op_call *c) { return c->in[1]->shape.dim[0] >= GRAD_WIDE; }
 static size_t grad_slice(void) { return sizeof(float) * GRAD_OUTS * GRAD_LINE; }
 
-/* to (n, GRAD_LINE) = dy (R,n) turned */
-static void turn_grad(const float *dy, int64_t ld, int64_t R, int64_t n, float *to)
-{
-    for (int64_t top = 0; top < R; top += FT_LANES)
-        for (int64_t first = 0; first < n; first += FT_LANES) {
-            if (top + FT_LANES <= R && first + FT_LANES <= n) {
-                ft_tile_transpose(dy + top * ld + first, ld, to + first * GRAD_LINE + top, GRAD_LINE);
-                continue;
-            }
-            for (int64_t o = first; o < ft_least(first + FT_LANES, n); o++)
-                for (int64_t r = top; r < ft_least(top + FT_LANES, R); r++) to[o * GRAD_LINE + r] = dy[r * ld + o];
-        }
-}
-
 /* dW = dy^T x by blocks of its rows, each on one thread, whose turned part of dy stays in cache. */
 static void turned_grad(int64_t R, int64_t O, int64_t I, const float *dy, const float *x, int add, float *dw,
                         char *work)
@@ -97,7 +83,7 @@ static void turned_grad(int64_t R, int64_t O, int64_t I, const float *dy, const 
         const int64_t n = ft_least(GRAD_OUTS, O - o);
         for (int64_t r = 0; r == 0 || r < R; r += GRAD_SUM) {
             const int64_t m = ft_least(GRAD_SUM, R - r);
-            turn_grad(dy + r * O + o, O, m, n, turned_dy);
+            FT_KERNEL(ft_layouts).turned(dy + r * O + o, O, m, n, turned_dy, GRAD_LINE);
             ft_product_panel(n, I, m, turned_dy, GRAD_LINE, x + r * I, I, add || r > 0, dw + o * I, I);
         }
     }

@@ -23,6 +23,5 @@ void FT_KERNEL(ft_settle)(ft_lazy *z, float *w, int64_t n, int64_t first, int64_
 
 /* Sum of squares; see ft_op_table. */
 double FT_KERNEL(ft_square_sum)(const float *x, int64_t n, const uint8_t *touched);
-void FT_KERNEL(ft_square_sums)(ft_squares *jobs, size_t n, double *part);
 
 #endif

@@ -20,6 +20,8 @@
 #include "ops/blocks.h"
 #include "ops/ops.h"
 
+_Static_assert(sizeof((ft_optim_job *)0)->own.layouts / sizeof(void *) == FT_LAYOUT_KINDS, "one place for each layout");
+
 #define CHUNK 16384 /* whole blocks that sleep together */
 
 /* g may be NULL: all zeros. */
@@ -147,11 +149,12 @@ static int may_lag(const ft_optim_job *j)
 /* Returns the number of tasks. */
 static int64_t cut(ft_optim_job *j)
 {
-    j->own.slept = j->own.lines = 0;
+    j->own.slept = j->own.lines = j->own.laid = 0;
     if (j->lines == 0 || j->n == 0 || may_lag(j)) return pieces(j->n, CHUNK);
 
     const int64_t columns = j->n / j->lines;
-    if (!ft_layouts_renew(j->weight, j->lines, columns, j->own.layouts)) return pieces(j->n, CHUNK);
+    j->own.laid = (int64_t)ft_layouts_renew(j->weight, j->lines, columns, j->own.layouts);
+    if (j->own.laid == 0) return pieces(j->n, CHUNK);
     const int64_t least = LINES * columns % FT_OPTIM_BLOCK ? FT_OPTIM_BLOCK : LINES; /* blocks that sleep are not cut */
     j->own.lines = ft_most(ft_least(TILE / columns, 4 * LINES) / least, 1) * least;
     return pieces(j->lines, j->own.lines);
@@ -200,7 +203,7 @@ static ft_optim_job *job_of(ft_optim_job *jobs, size_t n, int64_t k)
 
 static int64_t update(ft_optim_job *jobs, size_t n)
 {
-    int64_t tasks = 0, weights = 0;
+    int64_t tasks = 0, bytes = 0;
 
     for (size_t i = 0; i < n; i++) {
         jobs[i].own.first = tasks;
@@ -214,9 +217,10 @@ static int64_t update(ft_optim_job *jobs, size_t n)
     for (size_t i = 0; i < n; i++) {
         const float keep = 1.0f - jobs[i].hyper[0] * jobs[i].hyper[4];
         if (jobs[i].lazy && jobs[i].own.slept > 0 && keep != 1.0f) jobs[i].lazy->factor[jobs[i].lazy->n++] = keep;
-        weights += jobs[i].n - jobs[i].own.slept;
+        /* those without a gradient this time read one number less */
+        bytes += (jobs[i].n - jobs[i].own.slept) * (int64_t)sizeof(float) * 7 + jobs[i].own.laid;
     }
-    return weights * (int64_t)sizeof(float) * 7; /* those without a gradient this time read one number less */
+    return bytes;
 }
 
 extern const ft_optim_kernel FT_KERNEL(ft_optim_adamw);

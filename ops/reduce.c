@@ -4,6 +4,7 @@
 #define STRIPE 64 /* columns per task: whole cache lines */
 #define BROAD                                                                                                          \
     1024 /* the same where there are so many that this leaves enough tasks: rows are read in longer stretches */
+#define CHUNK 16384 /* elements per partial sum of squares */
 
 void FT_KERNEL(ft_column_sum)(const float *x, int64_t R, int64_t C, int add, float *out)
 {
@@ -51,59 +52,23 @@ static double chunk_squares(const float *x, int64_t n, const uint8_t *touched)
     return total;
 }
 
-static double squares_of(const ft_squares *j, int64_t chunk)
-{
-    const int64_t from = chunk * FT_SQUARES, left = j->n - from;
-
-    return chunk_squares(j->x + from, left < FT_SQUARES ? left : FT_SQUARES,
-                         j->touched ? j->touched + from / FT_TOUCH : NULL);
-}
-
-/* The job that a chunk, counted over all of them, is part of. */
-static const ft_squares *job_of(const ft_squares *jobs, size_t n, int64_t chunk)
-{
-    size_t low = 0;
-
-    for (size_t high = n; high - low > 1;) {
-        const size_t middle = low + (high - low) / 2;
-        *(jobs[middle].first <= chunk ? &low : &high) = middle;
-    }
-    return &jobs[low];
-}
-
-void FT_KERNEL(ft_square_sums)(ft_squares *jobs, size_t n, double *part)
-{
-    int64_t chunks = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        jobs[i].first = chunks;
-        chunks += (jobs[i].n + FT_SQUARES - 1) / FT_SQUARES;
-    }
-#pragma omp parallel for schedule(dynamic, 4) if (chunks > 1)
-    for (int64_t k = 0; k < chunks; k++) {
-        const ft_squares *j = job_of(jobs, n, k);
-        part[k] = squares_of(j, k - j->first);
-    }
-    for (size_t i = 0; i < n; i++) {
-        jobs[i].sum = 0;
-        for (int64_t k = jobs[i].first; k < (i + 1 < n ? jobs[i + 1].first : chunks); k++) jobs[i].sum += part[k];
-    }
-}
-
 /* Partial sums go through a small fixed array, filled in parallel and added in order. */
 double FT_KERNEL(ft_square_sum)(const float *x, int64_t n, const uint8_t *touched)
 {
     enum { BATCH = 256 };
     double total = 0;
 
-    for (int64_t first = 0; first < n; first += (int64_t)BATCH * FT_SQUARES) {
-        double part[BATCH];
-        const int64_t left = n - first, most = (int64_t)BATCH * FT_SQUARES;
-        ft_squares j = { .x = x + first,
-                         .n = left < most ? left : most,
-                         .touched = touched ? touched + first / FT_TOUCH : NULL };
-        FT_KERNEL(ft_square_sums)(&j, 1, part);
-        total += j.sum;
+    for (int64_t first = 0; first < n; first += (int64_t)BATCH * CHUNK) {
+        double part[BATCH] = { 0 };
+        const int64_t left = n - first,
+                      chunks = (left + CHUNK - 1) / CHUNK < BATCH ? (left + CHUNK - 1) / CHUNK : BATCH;
+#pragma omp parallel for schedule(static) if (chunks > 1)
+        for (int64_t k = 0; k < chunks; k++) {
+            const int64_t from = first + k * CHUNK;
+            part[k] = chunk_squares(x + from, n - from < CHUNK ? n - from : CHUNK,
+                                    touched ? touched + from / FT_TOUCH : NULL);
+        }
+        for (int64_t k = 0; k < chunks; k++) total += part[k];
     }
     return total;
 }

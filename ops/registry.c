@@ -80,8 +80,8 @@ static const ft_optim_kernel *const optims[] = { OPTIMS(ENTRY_OPTIM) NULL };
 #define TABLE(name, with_tiles)                                                                                        \
     {                                                                                                                  \
         .isa = name, .ops = ops, .optims = optims, .square_sum = FT_KERNEL(ft_square_sum),                             \
-        .square_sums = FT_KERNEL(ft_square_sums), .settle = FT_KERNEL(ft_settle), .layouts = &FT_KERNEL(ft_layouts),   \
-        .tiles = with_tiles, .panel = FT_KERNEL(ft_tile_panel),                                                        \
+        .settle = FT_KERNEL(ft_settle), .layouts = &FT_KERNEL(ft_layouts), .tiles = with_tiles,                        \
+        .panel = FT_KERNEL(ft_tile_panel),                                                                             \
     }
 
 extern const ft_op_table FT_KERNEL(ft_op_table);

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ops/blocks.h"
 #include "ops/lanes.h"
 
 #define FT_TILE16_M 16
@@ -50,6 +51,7 @@ static inline void ft_tile16_end(void) { __asm__ volatile("tilerelease"); }
 typedef struct ft_tile16_ahead {
     const uint16_t *b;
     int64_t from, to;
+    int64_t lines; /* of each 16 of C, that come to the cache by each 32 of K, to be written */
 } ft_tile16_ahead;
 
 /* One block of m x n registers, m and n 1 or 2 and constant, begun with `start` (rows ld_start apart; NULL: zeros). */
@@ -69,7 +71,6 @@ static inline __attribute__((always_inline)) void ft_tile16_block(const int m, c
         if (m > 1) FT_TILE16_ZERO(2);
         if (m > 1 && n > 1) FT_TILE16_ZERO(3);
     }
-    const int64_t each = 16 * 32 / K + 1; /* lines of C of each 16, that come to the cache by each step */
     int64_t line = 0;
     for (int64_t k = 0; k < K; k += 32, a += 32, b += 32 * ldb) {
         FT_TILE16_LOAD(4, a, 2 * lda);
@@ -78,7 +79,7 @@ static inline __attribute__((always_inline)) void ft_tile16_block(const int m, c
         if (n > 1) FT_TILE16_LOAD(7, b + 32, 4 * ldb);
         for (int64_t r = next.from; r < next.to; r++)
             for (int i = 0; i < n; i++) __builtin_prefetch(next.b + (k + 2 * r) * ldb + 32 * i, 0, 2);
-        for (const int64_t end = line + each; !start && line < end && line < 16; line++)
+        for (const int64_t end = ft_least(line + next.lines, 16); line < end; line++)
             for (int i = 0; i < m; i++)
                 for (int o = 0; o < n; o++) FT_TILE16_OWN(c + (16 * i + line) * ldc + 16 * o);
         FT_TILE16_DOT(0, 4, 6);

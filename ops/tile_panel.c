@@ -38,7 +38,7 @@ static const uint16_t *columns_of(const ft_panel *p, const uint16_t *B, int64_t 
 /* While the rows of A are multiplied by some columns of B, the next ones come to the cache: each block of rows asks for its share. */
 void FT_KERNEL(ft_tile_panel)(const ft_panel *p, const uint16_t *A, const uint16_t *B, const float *bias, float *C)
 {
-    const int64_t blocks = (p->M + SIDE - 1) / SIDE;
+    const int64_t blocks = (p->M + SIDE - 1) / SIDE, lines = p->add ? 0 : 16 * 32 / p->K + 1;
 
     if (!p->bias) bias = NULL;
     ft_tile16_begin();
@@ -49,7 +49,7 @@ void FT_KERNEL(ft_tile_panel)(const ft_panel *p, const uint16_t *A, const uint16
         for (int64_t k = 0; k < blocks; k++) {
             const int64_t m = k * SIDE, rows = ft_least(SIDE, p->M - m);
             const uint16_t *a = A + m * p->lda;
-            const ft_tile16_ahead next = { b_next, 16 * k / blocks, more ? 16 * (k + 1) / blocks : 0 };
+            const ft_tile16_ahead next = { b_next, 16 * k / blocks, more ? 16 * (k + 1) / blocks : 0, lines };
             float *c = C + m * p->ldc + n;
             if (rows % 16 || columns % 16)
                 edge(p, rows, columns, a, b, next, bias ? bias + n : NULL, c);

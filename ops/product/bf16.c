@@ -186,6 +186,7 @@ static void lay_out(const ft_bf16_map *m, enum ft_layout layout, uint16_t *to)
             l->turned_weight_pairs(m->w + b * 64 * m->I, m->I, K, n, wide, 64, to + b * 64 * wide);
         else
             l->weight_pairs(m->w + b * 64, m->I, K, n, wide, to + b * 64 * wide);
+        l->fence();
     }
 }
 

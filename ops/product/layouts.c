@@ -7,19 +7,19 @@
 
 #define BLOCK 64 /* columns of B that lie together (ft_panel) */
 
-int ft_layouts_renew(uint64_t weight, int64_t O, int64_t I, void *at[FT_LAYOUT_KINDS])
+size_t ft_layouts_renew(uint64_t weight, int64_t O, int64_t I, void *at[FT_LAYOUT_KINDS])
 {
     const ft_bf16_map m = { .O = O, .I = I };
     const size_t bytes[FT_LAYOUT_KINDS] = { [FT_BF16_FORWARD] = ft_bf16_packed(&m, 0),
                                             [FT_BF16_BACKWARD] = ft_bf16_packed(&m, 1),
                                             [FT_TURNED] = sizeof(float) * (size_t)(O * I) };
-    int any = 0;
+    size_t all = 0;
 
     for (int k = 0; k < FT_LAYOUT_KINDS; k++) {
         at[k] = weight ? ft_kept_renew(weight, (enum ft_layout)k, bytes[k]) : NULL;
-        any |= at[k] != NULL;
+        if (at[k]) all += bytes[k];
     }
-    return any;
+    return all;
 }
 
 /* As B (I,O) of the forward product: columns are lines of w. */
@@ -50,4 +50,5 @@ void ft_layouts_fill(void *const at[FT_LAYOUT_KINDS], const float *w, int64_t O,
     if (at[FT_BF16_FORWARD]) fill_forward(at[FT_BF16_FORWARD], w, O, I, o, n);
     if (at[FT_BF16_BACKWARD]) fill_backward(at[FT_BF16_BACKWARD], w, O, I, o, n);
     if (at[FT_TURNED]) ft_op_active()->layouts->turned(w + o * I, I, n, I, (float *)at[FT_TURNED] + o, O);
+    ft_op_active()->layouts->fence();
 }

@@ -103,7 +103,7 @@ typedef struct ft_optim_job {
     struct ft_lazy *lazy;
     struct {
         void *layouts[3];
-        int64_t lines, first, slept;
+        int64_t lines, laid, first, slept;
     } own; /* the kernel's notes; no need to set them */
 } ft_optim_job;
 
@@ -115,16 +115,6 @@ typedef struct ft_optim_kernel {
     int64_t (*update)(ft_optim_job *jobs, size_t n);
 } ft_optim_kernel;
 
-#define FT_SQUARES 16384 /* numbers whose squares are summed apart */
-
-typedef struct ft_squares {
-    const float *x;
-    int64_t n;
-    const uint8_t *touched; /* as for square_sum */
-    double sum;             /* the result */
-    int64_t first;          /* the kernel's own */
-} ft_squares;
-
 struct ft_panel; /* ops/product/product.h */
 
 /* All ops for one instruction set; ends with NULL. */
@@ -135,8 +125,6 @@ typedef struct ft_op_table {
     /* sum of squares of n floats, by fixed chunks (same bits for any thread count); NaN and Inf propagate. With touched (may be
      * NULL) what is not marked there is zero; 1,024 numbers without a mark are not read. */
     double (*square_sum)(const float *x, int64_t n, const uint8_t *touched);
-    /* The same of n arrays at once; part: room for one number for each FT_SQUARES of each. */
-    void (*square_sums)(ft_squares *jobs, size_t n, double *part);
     /* Bring blocks [first, end) of the n weights to where they would be without notes; see graph/lazy.h. */
     void (*settle)(struct ft_lazy *z, float *w, int64_t n, int64_t first, int64_t end);
     const struct ft_layouts *layouts; /* ops/product/layouts.h */

@@ -28,10 +28,7 @@ struct ft_optim {
     const ft_optim_kernel *kernel;
     ft_optim_opts opts;
     item *items;
-    ft_optim_job *jobs;  /* room for one of each item */
-    ft_squares *squares; /* the same */
-    double *parts;       /* room for all their sums */
-    size_t n_parts;
+    ft_optim_job *jobs; /* room for one of each item */
     size_t n, cap;
     int64_t steps;
 };
@@ -84,8 +81,6 @@ void ft_optim_free(ft_optim *o)
     for (size_t i = 0; i < o->n; i++) item_drop(&o->items[i]);
     ft_free(o->items);
     ft_free(o->jobs);
-    ft_free(o->squares);
-    ft_free(o->parts);
     ft_free(o);
 }
 
@@ -126,24 +121,9 @@ static ft_status make_room(ft_optim *o, size_t cap, ft_err *e)
     if (items) o->items = items;
     ft_optim_job *jobs = ft_realloc(o->jobs, cap * sizeof *jobs);
     if (jobs) o->jobs = jobs;
-    ft_squares *squares = ft_realloc(o->squares, cap * sizeof *squares);
-    if (squares) o->squares = squares;
 
-    if (!items || !jobs || !squares) return ft_fail_mem(e, cap * sizeof *items);
+    if (!items || !jobs) return ft_fail_mem(e, cap * sizeof *items);
     o->cap = cap;
-    return FT_OK;
-}
-
-static ft_status make_parts(ft_optim *o, ft_param *const *params, size_t n, ft_err *e)
-{
-    size_t more = o->n_parts;
-
-    for (size_t i = 0; i < n; i++)
-        more += (size_t)((ft_shape_count(&params[i]->value->shape) + FT_SQUARES - 1) / FT_SQUARES);
-    double *parts = ft_realloc(o->parts, (more + 1) * sizeof *parts);
-    if (!parts) return ft_fail_mem(e, (more + 1) * sizeof *parts);
-    o->parts = parts;
-    o->n_parts = more;
     return FT_OK;
 }
 
@@ -155,7 +135,6 @@ ft_status ft_optim_add(ft_optim *o, ft_param *const *params, size_t n, double lr
             return ft_fail(e, FT_EUSAGE, "parameter '%s' is held by an optimiser already", params[i]->name);
     }
     if (o->n + n > o->cap && make_room(o, o->n + n, e)) return e ? e->code : FT_EMEM;
-    if (make_parts(o, params, n, e)) return e ? e->code : FT_EMEM;
     for (size_t i = 0; i < n; i++)
         o->items[o->n + i] = (item){ .param = params[i], .lr = lr, .decay = weight_decay, .fresh = 1 };
     const ft_status s = fill_group(o, params, n, e);
@@ -241,23 +220,15 @@ static void update_all(ft_optim *o, double lr_scale, double grad_scale)
 
 static ft_status global_norm(const ft_optim *o, double *norm, ft_err *e)
 {
-    const double start = ft_profile_start();
-    double sum = 0, count = 0;
-    size_t n = 0;
+    double sum = 0;
 
-    for (size_t i = 0; i < o->n; i++) {
-        const ft_tensor *g = o->items[i].param->grad;
-        if (!o->items[i].param->has_grad) continue;
-        o->squares[n] = (ft_squares){ .x = g->data, .n = ft_shape_count(&g->shape), .touched = g->touched };
-        count += (double)o->squares[n++].n;
-    }
-    ft_op_active()->square_sums(o->squares, n, o->parts);
-    ft_profile_forward("gradient_norm", start, 2 * count, (double)sizeof(float) * count);
-    n = 0;
     for (size_t i = 0; i < o->n; i++) {
         const ft_param *p = o->items[i].param;
         if (!p->has_grad) continue;
-        const double s = o->squares[n++].sum;
+        const int64_t count = ft_shape_count(&p->grad->shape);
+        const double start = ft_profile_start();
+        const double s = ft_op_active()->square_sum(p->grad->data, count, p->grad->touched);
+        ft_profile_forward("gradient_norm", start, 2 * (double)count, (double)sizeof(float) * (double)count);
         if (!isfinite(s)) return ft_fail(e, FT_ENUM, "the gradient of '%s' is not finite (NaN or infinite)", p->name);
         sum += s;
     }

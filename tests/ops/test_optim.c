@@ -233,37 +233,6 @@ static void what_never_had_a_gradient_only_decays(void **state)
     assert_int_equal(ft_op_select(before, NULL), FT_OK);
 }
 
-/* Several arrays at once, empty ones too: each has the sum that it has alone, near the plain one, on any number of threads. */
-static void squares_of_many_arrays_are_those_of_each(void **state)
-{
-    (void)state;
-    const int64_t sizes[] = { 5, 0, MOST, 1, FT_SQUARES, FT_SQUARES + 1, 0 };
-    enum { N = sizeof sizes / sizeof *sizes };
-    const char *names[8], *before = ft_op_active()->isa;
-    const int n = ft_op_isas(names);
-
-    ft_rng_normal(ft_rng_site(9, "squares"), g, MOST, 1);
-    for (int i = 0; i < n; i++) {
-        ft_squares jobs[N], again[N];
-        double part[16];
-        assert_int_equal(ft_op_select(names[i], NULL), FT_OK);
-        for (int k = 0; k < N; k++)
-            again[k] = jobs[k] = (ft_squares){ .x = g + k, .n = sizes[k] - (sizes[k] == MOST ? N : 0) };
-        threads(1);
-        ft_op_active()->square_sums(jobs, N, part);
-        threads(4);
-        ft_op_active()->square_sums(again, N, part);
-        for (int k = 0; k < N; k++) {
-            double want = 0;
-            for (int64_t j = 0; j < jobs[k].n; j++) want += (double)jobs[k].x[j] * (double)jobs[k].x[j];
-            assert_true(fabs(jobs[k].sum - want) <= 1e-5 * want);
-            assert_true(jobs[k].sum == again[k].sum);
-            assert_true(jobs[k].sum == ft_op_active()->square_sum(jobs[k].x, jobs[k].n, NULL));
-        }
-    }
-    assert_int_equal(ft_op_select(before, NULL), FT_OK);
-}
-
 /* The same with decay that is put off: the bits are there when they are looked at, wholly or a few rows at a time, and what
  * sleeps is not touched before that. */
 static void decay_can_wait(void **state)
@@ -353,7 +322,6 @@ int main(void)
         cmocka_unit_test(sgd_without_momentum_needs_no_moments),
         cmocka_unit_test(threads_change_no_bit),
         cmocka_unit_test(what_never_had_a_gradient_only_decays),
-        cmocka_unit_test(squares_of_many_arrays_are_those_of_each),
         cmocka_unit_test(decay_can_wait),
         cmocka_unit_test(a_quadratic_is_minimised),
     };
